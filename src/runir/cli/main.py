@@ -1,0 +1,54 @@
+"""`runir VERB ...`. Exit codes: 0 done, 1 work that failed, 2 wrong usage, 130 interrupted."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from runir._version import __version__
+from runir.errors import RunirError
+
+VERBS = {
+    "restore": "restore a photograph",
+    "models": "list the shipped models, or show one model's card",
+    "evaluate": "score a model on pictures",
+    "train": "train a network from a recipe",
+    "export": "turn a training run into a model that ships",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse with one-line errors."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        """Print one line and exit with 2."""
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def _parser(only: str | None) -> argparse.ArgumentParser:
+    parser = _Parser(prog="runir", description="Restores photographs on an ordinary CPU.")
+    parser.add_argument("--version", action="version", version=f"runir {__version__}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
+    for verb, summary in VERBS.items():
+        sub = verbs.add_parser(verb, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        if verb == only:  # each verb's module is loaded only when it is called: start-up stays quick
+            import_module(f"runir.cli.{verb}").add_arguments(sub)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    verb = next((word for word in words if word in VERBS), None)
+    options = _parser(verb).parse_args(words)
+    try:
+        code: int = import_module(f"runir.cli.{options.verb}").run(options)
+    except RunirError as error:
+        print(f"runir: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("runir: interrupted; nothing half-written was left", file=sys.stderr)
+        return 130
+    return code

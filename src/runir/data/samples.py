@@ -1,0 +1,170 @@
+"""Batches of (degraded, clean) patches.
+
+Sample j of step i depends only on (seed, i, j): any worker or process makes the same one again, so a resumed
+run needs no sampler state and two processes see the same samples as one with the doubled batch.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from runir.errors import UsageError
+
+FloatPatch = NDArray[np.float32]
+
+
+class PairSource(Protocol):
+    """Draws one training pair."""
+
+    def draw(self, rng: np.random.Generator, patch: int) -> tuple[FloatPatch, FloatPatch]:
+        """(degraded, clean), each float32 patch x patch x 3."""
+        ...
+
+
+class Degrade(Protocol):
+    """Makes a training pair from a clean uint8 patch."""
+
+    def __call__(self, clean: NDArray[np.uint8], rng: np.random.Generator) -> tuple[FloatPatch, FloatPatch]:
+        """(degraded, target), each float32 of the clean patch's shape; the target may differ from the patch."""
+        ...
+
+
+def _augment(pictures: tuple[NDArray[Any], ...], rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
+    """One of the eight flips and rotations, the same for all."""
+    kind = int(rng.integers(8))
+    if kind & 1:
+        pictures = tuple(p[::-1] for p in pictures)
+    if kind & 2:
+        pictures = tuple(p[:, ::-1] for p in pictures)
+    if kind & 4:
+        pictures = tuple(p.transpose(1, 0, 2) for p in pictures)
+    return pictures
+
+
+def _corner(shape: tuple[int, ...], patch: int, rng: np.random.Generator) -> tuple[slice, slice]:
+    top, left = (int(rng.integers(max(1, side - patch + 1))) for side in shape[:2])
+    return slice(top, top + patch), slice(left, left + patch)
+
+
+def _at_least(picture: NDArray[Any], patch: int) -> NDArray[Any]:
+    pad = [(0, max(0, patch - side)) for side in picture.shape[:2]] + [(0, 0)]
+    return np.pad(picture, pad, mode="symmetric") if any(after for _, after in pad) else picture
+
+
+class CleanSource:
+    """Patches of clean pictures, degraded on the fly. Each pixel of the collection is equally likely."""
+
+    def __init__(self, pictures: Sequence[NDArray[np.uint8]], degrade: Degrade) -> None:
+        """Pictures: uint8 H x W x 3."""
+        if not pictures:
+            raise UsageError("no clean pictures to train on")
+        self._pictures, self._degrade = list(pictures), degrade
+        sizes = np.array([p.shape[0] * p.shape[1] for p in pictures], np.float64)
+        self._cumulative = np.cumsum(sizes / sizes.sum())
+
+    def draw(self, rng: np.random.Generator, patch: int) -> tuple[FloatPatch, FloatPatch]:
+        """See PairSource."""
+        index = min(int(np.searchsorted(self._cumulative, rng.random(), "right")), len(self._pictures) - 1)
+        picture = _at_least(self._pictures[index], patch)
+        rows, columns = _corner(picture.shape, patch, rng)
+        (clean,) = _augment((picture[rows, columns],), rng)
+        return self._degrade(np.ascontiguousarray(clean), rng)
+
+
+class PairedSource:
+    """Patches of given (degraded, clean) pairs of equal size."""
+
+    def __init__(self, pairs: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]]) -> None:
+        """Pairs: uint8 H x W x 3 each; raises UsageError when the sizes of a pair differ."""
+        if not pairs:
+            raise UsageError("no pairs to train on")
+        for index, (degraded, clean) in enumerate(pairs):
+            if degraded.shape != clean.shape:
+                raise UsageError(f"pair {index}: input {degraded.shape} and target {clean.shape} differ in size")
+        self._pairs = list(pairs)
+
+    def draw(self, rng: np.random.Generator, patch: int) -> tuple[FloatPatch, FloatPatch]:
+        """See PairSource."""
+        pair = self._pairs[int(rng.integers(len(self._pairs)))]
+        both = tuple(_at_least(p, patch) for p in pair)
+        rows, columns = _corner(both[0].shape, patch, rng)
+        degraded, clean = _augment(tuple(p[rows, columns] for p in both), rng)
+        return np.float32(degraded) / np.float32(255), np.float32(clean) / np.float32(255)
+
+
+@dataclass(frozen=True, slots=True)
+class GaussianNoise:
+    """Clean patch -> additive white Gaussian noise of a random level, not clipped (blind denoising).
+
+    sigma: range of the standard deviation in 8-bit levels, uniform. clean: share of samples without noise.
+    gray: share of samples turned gray, with one noise plane shared by the channels. jpeg: share of samples
+    whose clean picture is first JPEG-compressed (most real "clean" photos are), at a quality from jpeg_quality.
+    """
+
+    sigma: tuple[float, float] = (0.0, 55.0)
+    clean: float = 0.0
+    gray: float = 0.1
+    jpeg: float = 0.1
+    jpeg_quality: tuple[int, int] = (85, 98)
+
+    def __call__(self, clean: NDArray[np.uint8], rng: np.random.Generator) -> tuple[FloatPatch, FloatPatch]:
+        """See Degrade."""
+        if rng.random() < self.jpeg:
+            clean = _jpeg(clean, int(rng.integers(self.jpeg_quality[0], self.jpeg_quality[1] + 1)))
+        target = np.float32(clean) / np.float32(255)
+        planes = 3
+        if rng.random() < self.gray:
+            target = np.repeat(target @ np.array([[0.299], [0.587], [0.114]], np.float32), 3, axis=2)
+            planes = 1
+        sigma = 0.0 if rng.random() < self.clean else rng.uniform(*self.sigma)
+        noise = rng.standard_normal((*target.shape[:2], planes), dtype=np.float32)
+        return target + noise * np.float32(sigma / 255), target
+
+
+def _jpeg(picture: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=quality)
+    return np.asarray(Image.open(buffer))
+
+
+class StepBatches(Dataset[tuple[Tensor, Tensor]]):
+    """Item i is the whole batch of step i: (degraded, clean), each float32 B x 3 x P x P."""
+
+    def __init__(
+        self, source: PairSource, sizes: Sequence[tuple[int, int, int]], seed: int, rank: int = 0, ranks: int = 1
+    ) -> None:
+        """Sizes: (last step, batch, patch) per phase; rank r of n makes its share of each batch."""
+        self._source, self._sizes, self._seed = source, list(sizes), seed
+        self._rank, self._ranks = rank, ranks
+
+    def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
+        """The batch of this step."""
+        batch, patch = next((b, p) for last, b, p in self._sizes if step < last)
+        pairs = [
+            self._source.draw(np.random.default_rng((self._seed, step, j)), patch)
+            for j in range(self._rank, batch, self._ranks)
+        ]
+        degraded, clean = (torch.from_numpy(np.stack(side)).permute(0, 3, 1, 2) for side in zip(*pairs, strict=True))
+        return degraded, clean
+
+
+def batches(dataset: StepBatches, first: int, last: int, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches of steps first..last-1 in order; made ahead in worker processes when workers > 0."""
+    loader = DataLoader(
+        dataset,
+        batch_size=None,
+        sampler=range(first, last),
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
+    )
+    return iter(loader)

@@ -1,0 +1,36 @@
+"""JPEG compression artefacts, by compressing and decompressing with Pillow."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from runir.degradations._picture import FloatPicture, Picture32, require_picture
+from runir.errors import UsageError
+
+
+def jpeg_round_trip(picture: FloatPicture, quality: int) -> Picture32:
+    """Compress to baseline JPEG in memory (libjpeg tables, chroma halved both ways) and read it back.
+
+    Args:
+        picture: H x W x C in [0, 1], C 1 or 3; clipped and rounded to 8 bit first.
+        quality: libjpeg quality, 1 to 100.
+
+    Returns:
+        float32, same shape, multiples of 1/255 in [0, 1].
+
+    Raises:
+        UsageError: `quality` is out of range or `picture` is not a picture.
+    """
+    require_picture(picture)
+    if not 1 <= quality <= 100:
+        raise UsageError(f"JPEG quality is 1 to 100; {quality} is outside")
+    levels = np.rint(np.clip(picture, 0.0, 1.0) * 255.0).astype(np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels).save(
+        stream, "JPEG", quality=quality, subsampling="4:2:0"
+    )
+    stream.seek(0)
+    with Image.open(stream) as image:
+        decoded = np.asarray(image, dtype=np.float32)
+    return decoded.reshape(picture.shape) / np.float32(255.0)

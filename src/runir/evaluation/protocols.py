@@ -1,0 +1,119 @@
+"""Named ways of scoring, exact to the rounding, so that two people get the same figure."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from runir.errors import RunirError, UsageError, nearest
+
+Picture = npt.NDArray[np.floating[Any]]
+Scorable = npt.NDArray[np.float64]
+_Levels = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """What is done to a picture before PSNR and SSIM (peak 255) are taken, in words and as a function.
+
+    Attributes:
+        name: as used on the command line and printed with every figure.
+        source: where the pairs come from, and whose figures it compares with.
+        colour: colour conversion.
+        quantisation: when and how values are rounded.
+        crop: what is cut off before scoring.
+        averaging: how the scores of pictures become one.
+        convert: 8-bit levels (int64, H x W x C, C 1 or 3) to the planes that are scored (float64, 0 to 255).
+    """
+
+    name: str
+    source: str
+    colour: str
+    quantisation: str = "output, input and target clipped to [0, 1] and rounded to 8 bit, for scoring only"
+    crop: str = "none"
+    averaging: str = "PSNR over all pixels and channels and SSIM per picture, then the mean of pictures"
+    convert: Callable[[_Levels], Scorable] = field(repr=False)
+
+    def prepare(self, picture: Picture) -> Scorable:
+        """Make a picture ready for scoring: clip to [0, 1], round to 8 bit (halves up), convert.
+
+        Args:
+            picture: H x W x C, floating point, sRGB-encoded in about [0, 1], C 1 or 3.
+
+        Returns:
+            float64, H x W x C or H x W x 1, in 0..255.
+
+        Raises:
+            RunirError: not a picture, or it holds values that are not finite.
+        """
+        _require_scorable(picture)
+        levels = np.floor(np.clip(picture.astype(np.float64), 0.0, 1.0) * 255.0 + 0.5)
+        return self.convert(levels.astype(np.int64))
+
+
+def _require_scorable(picture: Picture) -> None:
+    """Raise `RunirError` unless `picture` is floating point, H x W x 1 or H x W x 3, and finite."""
+    shape = picture.shape
+    if not np.issubdtype(picture.dtype, np.floating) or picture.ndim != 3 or shape[2] not in (1, 3):
+        raise RunirError(
+            f"cannot score {picture.dtype} of shape {shape}; give floating point, H x W x 1 or 3"
+        )
+    if not np.isfinite(picture).all():
+        raise RunirError("the picture holds values that are not finite; check the model that made it")
+
+
+def _all_channels(levels: _Levels) -> Scorable:
+    return levels.astype(np.float64)
+
+
+def _luma_float(levels: _Levels) -> Scorable:
+    """BT.601 luma, H x W x 1, not rounded."""
+    luma: Scorable = 16.0 + _luma(levels) / _LUMA_UNIT
+    return luma
+
+
+def _luma_uint8(levels: _Levels) -> Scorable:
+    """BT.601 luma, H x W x 1, rounded to whole levels (halves up) in exact integer arithmetic."""
+    rounded: _Levels = (2 * _luma(levels) + _LUMA_UNIT) // (2 * _LUMA_UNIT)
+    return 16.0 + rounded.astype(np.float64)
+
+
+_LUMA_UNIT = 255_000
+
+
+def _luma(levels: _Levels) -> _Levels:
+    """65.481 R + 128.553 G + 24.966 B, R, G, B = levels / 255, in units of 1 / 255000; gray is R = G = B."""
+    weights = np.array([65_481, 128_553, 24_966], np.int64)
+    weighted: _Levels = (levels * weights).sum(axis=2, keepdims=True)
+    return weighted
+
+
+_LUMA_TEXT = "luma 16 + 65.481 R + 128.553 G + 24.966 B, R, G, B in [0, 1] from the 8-bit pictures"
+_KNOWN = (
+    Protocol(
+        name="awgn-rgb",
+        source="clean pictures by file name; picture k gets Gaussian noise from default_rng(seed + k), added "
+        "in float64, cast to float32, not clipped; as in the colour denoising tables",
+        colour="none: RGB",
+        convert=_all_channels,
+    ),
+    Protocol(name="rgb", source="given pairs", colour="none: RGB", convert=_all_channels),
+    Protocol(name="y-float", source="given pairs", colour=f"{_LUMA_TEXT}, not rounded", convert=_luma_float),
+    Protocol(
+        name="y-uint8",
+        source="given pairs, probably as in the rain tables",
+        colour=f"{_LUMA_TEXT}, rounded to 8 bit as by MATLAB's rgb2ycbcr for uint8",
+        convert=_luma_uint8,
+    ),
+)
+PROTOCOLS: MappingProxyType[str, Protocol] = MappingProxyType({p.name: p for p in _KNOWN})
+
+
+def get_protocol(name: str) -> Protocol:
+    """Look a protocol up by name; `UsageError` names the nearest one if there is none."""
+    if name not in PROTOCOLS:
+        raise UsageError(f"unknown protocol '{name}'; {nearest(name, PROTOCOLS)}")
+    return PROTOCOLS[name]

@@ -1,0 +1,149 @@
+"""Engines run the network on one tile: float32 1 x 3 x tile x tile in, the same shape out.
+
+OpenVINO is the default on CPUs. ONNX Runtime is the second (an extra). All agree within 1e-3 in float32.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, Protocol, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runir.errors import RunirError, UsageError, nearest
+from runir.weights import Model
+
+Precision = Literal["f32", "bf16", "auto"]
+Tile = NDArray[np.float32]
+
+
+class Engine(Protocol):
+    """A compiled network."""
+
+    name: str
+
+    def __call__(self, tile: Tile) -> Tile:
+        """float32 1 x 3 x tile x tile -> a new array of the same shape."""
+        ...
+
+
+def available_threads() -> int:
+    """Processors that this process may use: affinity, then the container's quota (cgroup v2 or v1), at least 1."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _cgroup_quota()
+    return max(1, min(count, int(quota + 0.5))) if quota else max(1, count)
+
+
+def _cgroup_quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
+    try:
+        limit, period = (root / "cpu.max").read_text().split()
+        return None if limit == "max" else int(limit) / int(period)
+    except (OSError, ValueError):
+        pass
+    try:
+        limit = (root / "cpu/cpu.cfs_quota_us").read_text()
+        period = (root / "cpu/cpu.cfs_period_us").read_text()
+        return int(limit) / int(period) if int(limit) > 0 else None
+    except (OSError, ValueError):
+        return None
+
+
+class OpenVINOEngine:
+    """OpenVINO on the CPU; one compiled model, one request."""
+
+    name = "openvino"
+
+    def __init__(self, model: Model, threads: int, precision: Precision) -> None:
+        """Compile the model's ONNX file. Raises RunirError when the file does not match its card."""
+        import openvino as ov
+
+        core = ov.Core()
+        options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads}
+        # Without the hint OpenVINO picks bf16 by itself on CPUs that have it; float32 is our stated default.
+        hint = {"f32": "f32", "bf16": "bf16", "auto": None}[precision]
+        if hint is not None:
+            options["INFERENCE_PRECISION_HINT"] = hint
+        network = core.read_model(model.checked_onnx())
+        self._compiled = core.compile_model(network, "CPU", options)
+        self._request = self._compiled.create_infer_request()
+
+    def __call__(self, tile: Tile) -> Tile:
+        """See Engine."""
+        self._request.infer([tile])
+        return np.array(self._request.get_output_tensor(0).data, np.float32)
+
+
+class ONNXRuntimeEngine:
+    """ONNX Runtime on the CPU (extra `onnxruntime`)."""
+
+    name = "onnxruntime"
+
+    def __init__(self, model: Model, threads: int, precision: Precision) -> None:
+        """Open a session. Raises UsageError without the package, or for another precision than float32."""
+        if precision == "bf16":
+            raise UsageError("engine onnxruntime computes in f32 only; use --engine openvino for bf16")
+        try:
+            import onnxruntime as ort
+        except ImportError as error:
+            raise UsageError("engine onnxruntime is not installed: pip install 'runir[onnxruntime]'") from error
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.enable_cpu_mem_arena = False  # one fixed tile: an arena only holds memory
+        options.log_severity_level = 3
+        self._session = ort.InferenceSession(model.checked_onnx(), options, providers=["CPUExecutionProvider"])
+        self._input = self._session.get_inputs()[0].name
+
+    def __call__(self, tile: Tile) -> Tile:
+        """See Engine."""
+        return np.asarray(self._session.run(None, {self._input: tile})[0], np.float32)
+
+
+class TorchEngine:
+    """PyTorch (extra `train`), for validation: the network itself instead of its exported graph."""
+
+    name = "torch"
+
+    def __init__(self, model: Model, threads: int, precision: Precision) -> None:
+        """Load the safetensors file. Raises UsageError without PyTorch, or for another precision than float32."""
+        if precision == "bf16":
+            raise UsageError("engine torch computes in f32 only; use --engine openvino for bf16")
+        try:
+            import torch
+
+            from runir.models.load import load_network
+        except ImportError as error:
+            raise UsageError("engine torch is not installed: pip install 'runir[train]'") from error
+        torch.set_num_threads(threads)
+        self._torch, self._network = torch, load_network(model)
+
+    def __call__(self, tile: Tile) -> Tile:
+        """See Engine."""
+        with self._torch.no_grad():
+            return np.asarray(self._network(self._torch.from_numpy(tile)).numpy(), np.float32)
+
+
+ENGINES: dict[str, Callable[[Model, int, Precision], Engine]] = {
+    "openvino": OpenVINOEngine,
+    "onnxruntime": ONNXRuntimeEngine,
+    "torch": TorchEngine,
+}
+
+
+def build_engine(name: str, model: Model, threads: int | None = None, precision: Precision = "f32") -> Engine:
+    """Compile `model` for the engine of this name. threads: None means all that this process may use.
+
+    Raises UsageError for an unknown engine or precision, or threads < 1; RunirError for a damaged weight file.
+    """
+    if name not in ENGINES:
+        raise UsageError(f"unknown engine {name!r}; {nearest(name, list(ENGINES))}")
+    if precision not in get_args(Precision):
+        raise UsageError(f"unknown precision {precision!r}; {nearest(precision, get_args(Precision))}")
+    if threads is not None and threads < 1:
+        raise UsageError(f"threads = {threads}: at least 1 is needed")
+    engine = ENGINES[name](model, threads or available_threads(), precision)
+    if engine.name != name:
+        raise RunirError(f"engine {name!r} could not be built")
+    return engine

@@ -1,0 +1,1 @@
+"""The network of the paper: blocks, RUN, presets, size and cost, export."""

@@ -1,0 +1,150 @@
+"""The three operators of RUN: SSA Block, Conv Block, CSA Block.
+
+All are free of normalisation layers: a channel LayerNorm costs as much CPU time as several convolutions
+(docs/design-notes.md). Each residual branch starts near zero instead, which keeps training stable.
+All take and give float tensors B x C x H x W.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+BRANCH_INIT = 0.1  # scale of each residual branch's last layer at the start
+
+
+def _near_identity(layer: nn.Conv2d | nn.Linear) -> None:
+    with torch.no_grad():
+        layer.weight.mul_(BRANCH_INIT)
+        if layer.bias is not None:
+            layer.bias.zero_()
+
+
+class ConvFeedForward(nn.Module):
+    """x + conv3x3(relu(conv3x3(x))). Dense 3x3 convolutions run near a CPU's arithmetic peak."""
+
+    def __init__(self, width: int) -> None:
+        """Width: channels in and out."""
+        super().__init__()
+        self.expand = nn.Conv2d(width, width, 3, padding=1)
+        self.project = nn.Conv2d(width, width, 3, padding=1)
+        nn.init.kaiming_normal_(self.expand.weight, nonlinearity="relu")
+        nn.init.kaiming_normal_(self.project.weight, nonlinearity="linear")
+        _near_identity(self.project)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """B x C x H x W -> the same shape."""
+        out: Tensor = x + self.project(F.relu(self.expand(x)))
+        return out
+
+
+class WindowAttention(nn.Module):
+    """x + spatial self-attention inside windows of side x side positions, with a learned relative position bias.
+
+    Liu et al., "Swin Transformer", ICCV 2021 (windows, bias). H and W must be multiples of the window side (RUN
+    pads once for all levels), so no masks are needed and the cost is linear in the number of positions. The
+    picture is cut into windows before the projections: one transpose each way instead of one per q, k, v.
+    """
+
+    bias_index: Tensor
+
+    def __init__(self, width: int, heads: int, window: int) -> None:
+        """Width: channels; heads: divides width; window: side in positions."""
+        super().__init__()
+        self.heads, self.window = heads, window
+        self.query = nn.Linear(width, width)
+        self.key = nn.Linear(width, width)
+        self.value = nn.Linear(width, width)
+        self.project = nn.Linear(width, width)
+        _near_identity(self.project)
+        self.bias = nn.Parameter(torch.zeros(heads, (2 * window - 1) ** 2))
+        row, col = (axis.flatten() for axis in torch.meshgrid(torch.arange(window), torch.arange(window), indexing="ij"))
+        index = (row[:, None] - row + window - 1) * (2 * window - 1) + (col[:, None] - col + window - 1)
+        self.register_buffer("bias_index", index, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """B x C x H x W with H, W multiples of the window -> the same shape."""
+        b, c, h, w = x.shape
+        side, n = self.window, self.window**2
+        tokens = x.permute(0, 2, 3, 1).reshape(b, h // side, side, w // side, side, c)
+        tokens = tokens.permute(0, 1, 3, 2, 4, 5).reshape(-1, n, c)
+        q, k, v = (
+            layer(tokens).view(-1, n, self.heads, c // self.heads).permute(0, 2, 1, 3)
+            for layer in (self.query, self.key, self.value)
+        )
+        q = q * (c // self.heads) ** -0.5
+        # Written out: the fused function treats a bias as a mask and checks it for rows of -inf, at 6% of a step.
+        scores = q @ k.transpose(-1, -2) + self.bias[:, self.bias_index].to(q.dtype)
+        mixed = scores.softmax(-1).to(v.dtype) @ v
+        mixed = self.project(mixed.permute(0, 2, 1, 3).reshape(-1, n, c))
+        mixed = mixed.view(b, h // side, w // side, side, side, c).permute(0, 1, 3, 2, 4, 5)
+        return x + mixed.reshape(b, h, w, c).permute(0, 3, 1, 2)
+
+
+class ChannelAttention(nn.Module):
+    """x + self-attention between channels, whose statistics come from all positions at once.
+
+    Zamir et al., "Restormer", CVPR 2022 (transposed attention, L2-normalised queries and keys, a learned
+    temperature per head). The normalisation is applied to the small C x C matrix instead of to q and k.
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        """Width: channels; heads: divides width."""
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Conv2d(width, width, 1)
+        self.key = nn.Conv2d(width, width, 1)
+        self.value = nn.Conv2d(width, width, 1)
+        self.project = nn.Conv2d(width, width, 1)
+        _near_identity(self.project)
+        self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """B x C x H x W -> the same shape."""
+        b, c, h, w = x.shape
+        q, k, v = (
+            layer(x).permute(0, 2, 3, 1).reshape(b, h * w, self.heads, c // self.heads).permute(0, 2, 1, 3)
+            for layer in (self.query, self.key, self.value)
+        )
+        q_norm = q.float().square().sum(2).clamp_min(1e-12).sqrt()
+        k_norm = k.float().square().sum(2).clamp_min(1e-12).sqrt()
+        scores = (k.transpose(-1, -2) @ q).float() / (k_norm[..., :, None] * q_norm[..., None, :])
+        weights = (scores * self.temperature).softmax(2).to(v.dtype)
+        mixed = (v @ weights).permute(0, 2, 1, 3).reshape(b, h, w, c).permute(0, 3, 1, 2)
+        out: Tensor = x + self.project(mixed)
+        return out
+
+
+class SSABlock(nn.Module):
+    """Spatial self-attention (windowed), then a convolutional feed-forward."""
+
+    def __init__(self, width: int, heads: int, window: int) -> None:
+        """Width: channels; heads: divides width; window: side in positions."""
+        super().__init__()
+        self.attention = WindowAttention(width, heads, window)
+        self.feed_forward = ConvFeedForward(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """B x C x H x W with H, W multiples of the window -> the same shape."""
+        out: Tensor = self.feed_forward(self.attention(x))
+        return out
+
+
+class CSABlock(nn.Module):
+    """Channel self-attention, then a convolutional feed-forward."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        """Width: channels; heads: divides width."""
+        super().__init__()
+        self.attention = ChannelAttention(width, heads)
+        self.feed_forward = ConvFeedForward(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """B x C x H x W -> the same shape."""
+        out: Tensor = self.feed_forward(self.attention(x))
+        return out
+
+
+class ConvBlock(ConvFeedForward):
+    """The Conv Block: two dense 3x3 convolutions with one ReLU between, and a residual."""

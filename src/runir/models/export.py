@@ -1,0 +1,71 @@
+"""A trained network as files that ship: ONNX for one tile shape, and safetensors, both with fp16-stored numbers.
+
+Both hold the same numbers: weights are rounded to fp16 once, and computed with in float32.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+from safetensors.torch import save_file
+from torch import Tensor
+
+from runir.models.run import RUN
+
+OPSET = 18
+MIN_ELEMENTS = 256  # smaller tensors stay float32: nothing to save
+
+
+def rounded_state(network: RUN) -> dict[str, Tensor]:
+    """The network's numbers with large tensors in fp16, small ones in float32."""
+    return {
+        name: (t.half() if t.numel() >= MIN_ELEMENTS else t.float()).contiguous()
+        for name, t in network.state_dict().items()
+    }
+
+
+def export(network: RUN, tile: int, folder: Path) -> tuple[Path, Path]:
+    """Write model.onnx (float32 1 x 3 x tile x tile in and out) and model.safetensors into the folder."""
+    state = rounded_state(network)
+    network.load_state_dict({name: t.float() for name, t in state.items()})
+    folder.mkdir(parents=True, exist_ok=True)
+    safetensors, onnx_file = folder / "model.safetensors", folder / "model.onnx"
+    save_file(state, str(safetensors))
+    onnx.save(to_onnx(network, tile), str(onnx_file))
+    return onnx_file, safetensors
+
+
+def to_onnx(network: RUN, tile: int) -> ModelProto:
+    """The network on one tile as ONNX, large constants stored in fp16 behind a Cast to float32."""
+    example = torch.zeros(1, network.config.channels, tile, tile)
+    buffer = io.BytesIO()
+    torch.onnx.export(
+        network.eval(), (example,), buffer, input_names=["degraded"], output_names=["restored"],
+        opset_version=OPSET, dynamo=False, do_constant_folding=True,
+    )  # fmt: skip
+    graph = onnx.load_from_string(buffer.getvalue())
+    _store_half(graph)
+    onnx.checker.check_model(graph)
+    return graph
+
+
+def _store_half(model: ModelProto) -> None:
+    graph = model.graph
+    casts, kept = [], []
+    for tensor in graph.initializer:
+        array = numpy_helper.to_array(tensor)
+        if tensor.data_type != TensorProto.FLOAT or array.size < MIN_ELEMENTS:
+            kept.append(tensor)
+            continue
+        half = f"{tensor.name}.half"
+        kept.append(numpy_helper.from_array(array.astype(np.float16), half))
+        casts.append(helper.make_node("Cast", [half], [tensor.name], to=TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.initializer[:], graph.node[:]
+    graph.initializer.extend(kept)
+    graph.node.extend(nodes)

@@ -1,0 +1,85 @@
+"""RUN: a U-shaped network assembled from a RUNConfig."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from runir.models.blocks import ConvBlock, CSABlock, SSABlock
+from runir.models.config import LevelConfig, RUNConfig
+
+
+def _blocks(level: LevelConfig, depth: int, window: int) -> nn.Sequential:
+    def block() -> nn.Module:
+        if level.operator == "ssa":
+            return SSABlock(level.width, level.heads, window)
+        if level.operator == "csa":
+            return CSABlock(level.width, level.heads)
+        return ConvBlock(level.width)
+
+    return nn.Sequential(*(block() for _ in range(depth)))
+
+
+class _Up(nn.Module):
+    """Doubles the resolution: 1x1 convolution to 4 x width_out channels, then pixel-shuffle."""
+
+    def __init__(self, width_in: int, width_out: int) -> None:
+        super().__init__()
+        self.expand = nn.Conv2d(width_in, 4 * width_out, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.pixel_shuffle(self.expand(x), 2)
+
+
+class RUN(nn.Module):
+    """Picture in, restored picture out: x + head(U(stem(x))).
+
+    Takes and gives B x channels x H x W for any H, W >= 1; values are sRGB in [0, 1] plus noise (not clipped).
+    """
+
+    def __init__(self, config: RUNConfig) -> None:
+        """Build the network that config describes, with fresh weights."""
+        super().__init__()
+        self.config = config
+        levels = config.levels
+        packed = config.channels * config.stem**2
+        self.stem = nn.Conv2d(packed, levels[0].width, 3, padding=1)
+        self.encoders = nn.ModuleList(_blocks(level, level.encoder, config.window) for level in levels)
+        self.decoders = nn.ModuleList(_blocks(level, level.decoder, config.window) for level in levels[:-1])
+        pairs = list(zip(levels, levels[1:], strict=False))
+        self.downs = nn.ModuleList(nn.Conv2d(a.width, b.width, 2, stride=2) for a, b in pairs)
+        self.ups = nn.ModuleList(_Up(b.width, a.width) for a, b in pairs)
+        self.fuses = nn.ModuleList(
+            nn.Conv2d(2 * a.width, a.width, 1) if config.skip == "concat" else nn.Identity() for a, _ in pairs
+        )
+        self.head = nn.Conv2d(levels[0].width, packed, 3, padding=1)
+        with torch.no_grad():
+            self.head.weight.mul_(0.1)  # starts near the identity: output = input
+            if self.head.bias is not None:
+                self.head.bias.zero_()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """B x C x H x W -> the same shape. The global residual is added in the input's precision."""
+        height, width = x.shape[-2:]
+        multiple = self.config.multiple
+        pad_h, pad_w = -height % multiple, -width % multiple
+        padded = F.pad(x, (0, pad_w, 0, pad_h), mode="replicate") if pad_h or pad_w else x
+        residual = self._u(padded)[..., :height, :width]
+        return x + residual.to(x.dtype)
+
+    def _u(self, x: Tensor) -> Tensor:
+        stem = self.config.stem
+        y = self.stem(F.pixel_unshuffle(x, stem) if stem > 1 else x)
+        skips: list[Tensor] = []
+        for index, encoder in enumerate(self.encoders):
+            y = encoder(y)
+            if index < len(self.downs):
+                skips.append(y)
+                y = self.downs[index](y)
+        for index in reversed(range(len(self.decoders))):
+            up, skip = self.ups[index](y), skips[index]
+            y = self.fuses[index](torch.cat((up, skip), 1)) if self.config.skip == "concat" else up + skip
+            y = self.decoders[index](y)
+        y = self.head(y)
+        return F.pixel_shuffle(y, stem) if stem > 1 else y

@@ -1,0 +1,1 @@
+"""Training: a typed recipe, one readable loop, atomic checkpoints, bit-exact resume."""

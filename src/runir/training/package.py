@@ -1,0 +1,65 @@
+"""A finished run as a model: ONNX, safetensors and a card in one folder that `find_model` and Restorer can use."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from runir.config import build, to_plain
+from runir.errors import RunirError, UsageError
+from runir.models.complexity import macs_per_pixel, parameters
+from runir.models.config import RUNConfig
+from runir.models.export import export
+from runir.models.run import RUN
+from runir.training.checkpoint import load_tensors
+from runir.training.recipe import Recipe
+from runir.training.session import WEIGHTS
+from runir.weights.card import ModelCard, Score, write_card
+from runir.weights.registry import CARD, Model
+
+
+def package_run(run: Path, to: Path, *, tile: int, overlap: int, texts: dict[str, str]) -> Model:
+    """Export the averaged weights of a run folder into to/NAME. texts: the card's description, licence, recipe,
+    training_data and training. Raises UsageError when the folder holds no run or the tile does not fit."""
+    tensors, state = load_tensors(run / WEIGHTS)
+    try:
+        config, recipe = RUNConfig.from_dict(state["network"]), build(Recipe, state["recipe"])
+    except KeyError as error:
+        raise RunirError(f"{run / WEIGHTS}: holds no description of its network; train again") from error
+    if tile < config.multiple or tile % config.multiple:
+        raise UsageError(f"tile = {tile}: a multiple of {config.multiple} is needed")
+    if not 0 <= overlap <= tile // 2:
+        raise UsageError(f"overlap = {overlap}: 0 to half a tile is needed")
+    network = RUN(config)
+    network.load_state_dict(tensors)
+    folder = to / recipe.name
+    onnx_file, safetensors = export(network, tile, folder)
+    card = ModelCard(
+        name=recipe.name,
+        task=recipe.task,
+        date=datetime.now(UTC).date().isoformat(),
+        parameters=parameters(network),
+        macs_per_pixel=round(macs_per_pixel(network, tile)),
+        tile=tile,
+        overlap=overlap,
+        onnx_sha256=_sha256(onnx_file),
+        safetensors_sha256=_sha256(safetensors),
+        network=to_plain(config),
+        **texts,
+    )
+    write_card(card, folder / CARD)
+    return Model(card, folder)
+
+
+def add_scores(model: Model, scores: Sequence[Score], **changes: object) -> ModelCard:
+    """Put measured scores (and other changed fields) on a model's card."""
+    card = replace(model.card, scores=tuple(scores), **changes)  # type: ignore[arg-type]
+    write_card(card, model.folder / CARD)
+    return card
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

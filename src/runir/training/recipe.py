@@ -1,0 +1,137 @@
+"""The recipe: everything that decides what a training run does, as strict typed data from TOML."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from runir.config import build, override, read_toml
+from runir.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSection:
+    """preset: a name from runir.models.presets, or network: a RUNConfig as a table; start: weights to start from
+    (a shipped model's name or a .safetensors file)."""
+
+    preset: str | None = None
+    network: dict[str, Any] | None = None
+    start: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DataSection:
+    """kind: "clean" (a folder of clean pictures, degraded on the fly) or "pairs" (folders input/ and target/).
+
+    held_out: a file of picture names, one per line, relative to the recipe; never trained on, used for validation.
+    degradation: name and parameters of the on-the-fly degradation (kind "clean" only).
+    workers: processes that make batches ahead of the network (0: none).
+    """
+
+    kind: Literal["clean", "pairs"] = "clean"
+    held_out: str | None = None
+    degradation: dict[str, Any] = field(default_factory=dict)
+    workers: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """share: part of all training pixels spent here (shares sum to 1); batch: samples per step; patch: side."""
+
+    share: float
+    batch: int
+    patch: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleSection:
+    """hours (turned into steps after a timed warm-up; the number is in the checkpoint), or steps, which go first.
+
+    warmup: steps of linear warm-up; the rate then falls to zero along a half cosine. phases: in order.
+    """
+
+    phases: tuple[Phase, ...]
+    steps: int | None = None
+    hours: float | None = None
+    warmup: int = 200
+
+    def __post_init__(self) -> None:
+        """Refuse an impossible schedule."""
+        if self.steps is None and self.hours is None:
+            raise UsageError("schedule: give steps or hours")
+        if not self.phases or abs(sum(p.share for p in self.phases) - 1) > 1e-6:
+            raise UsageError("schedule.phases: the shares must sum to 1")
+        if any(p.share <= 0 or p.batch < 1 or p.patch < 1 for p in self.phases):
+            raise UsageError("schedule.phases: share, batch and patch must be positive")
+        if (self.steps or 1) < 1 or (self.hours or 1) <= 0 or self.warmup < 0:
+            raise UsageError("schedule: steps and hours must be positive, warmup not negative")
+
+
+@dataclass(frozen=True, slots=True)
+class OptimSection:
+    """optimiser: "muon" (matrices by Muon, the rest by AdamW) or "adamw" (everything).
+
+    rate: AdamW's peak rate; matrix_rate: Muon's. clip: bound on the gradient's norm. ema: decay of the weight average.
+    """
+
+    optimiser: Literal["muon", "adamw"] = "muon"
+    rate: float = 1e-3
+    matrix_rate: float = 0.01
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = 0.0
+    clip: float = 1.0
+    ema: float = 0.999
+
+
+@dataclass(frozen=True, slots=True)
+class LossSection:
+    """name: see runir.training.losses."""
+
+    name: Literal["charbonnier", "psnr", "relative-charbonnier"] = "charbonnier"
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationSection:
+    """every: steps between validations (0: only at the end); crop: side of the central part; levels: specs such as
+    "awgn:25" for kind "clean" (kind "pairs" scores the pairs themselves)."""
+
+    every: int = 2000
+    crop: int = 256
+    levels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One training run. name: the weight it makes, `preset.task`."""
+
+    name: str
+    task: str
+    model: ModelSection
+    schedule: ScheduleSection
+    data: DataSection = field(default_factory=DataSection)
+    optim: OptimSection = field(default_factory=OptimSection)
+    loss: LossSection = field(default_factory=LossSection)
+    validation: ValidationSection = field(default_factory=ValidationSection)
+    seed: int = 0
+    precision: Literal["auto", "f32", "bf16"] = "auto"
+    compile: bool = False
+    log_every: int = 50
+    checkpoint_every: int = 1000
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot run."""
+        if (self.model.preset is None) == (self.model.network is None):
+            raise UsageError("model: give either preset or network")
+        if self.log_every < 1 or self.checkpoint_every < 1:
+            raise UsageError("log_every and checkpoint_every must be positive")
+
+
+def load_recipe(path: Path, assignments: Sequence[str] = ()) -> Recipe:
+    """Read a recipe and apply --set assignments. Raises UsageError naming the file and the key."""
+    data = override(read_toml(path), assignments)
+    try:
+        return build(Recipe, data)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error

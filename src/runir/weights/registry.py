@@ -1,0 +1,71 @@
+"""Finds shipped models by name and checks their files."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from runir.errors import RunirError, UsageError, nearest
+from runir.weights.card import ModelCard, read_card
+
+HOME = Path(__file__).parent
+CARD, ONNX, SAFETENSORS = "card.toml", "model.onnx", "model.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A shipped model: its card and where its files are."""
+
+    card: ModelCard
+    folder: Path
+
+    @property
+    def onnx(self) -> Path:
+        """The network on one tile: float32 1 x 3 x tile x tile in and out."""
+        return self.folder / ONNX
+
+    @property
+    def safetensors(self) -> Path:
+        """The same numbers, for fine-tuning."""
+        return self.folder / SAFETENSORS
+
+    def verify(self) -> None:
+        """Compare both files with the card's checksums. Raises RunirError naming the damaged file."""
+        self.checked_onnx()
+        _checked(self.safetensors, self.card.safetensors_sha256)
+
+    def checked_onnx(self) -> bytes:
+        """The ONNX file's bytes. Raises RunirError when they do not match the card."""
+        return _checked(self.onnx, self.card.onnx_sha256)
+
+
+def _checked(path: Path, expected: str) -> bytes:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise RunirError(f"{path}: cannot be read ({error.strerror}); reinstall runir") from error
+    if hashlib.sha256(data).hexdigest() != expected:
+        raise RunirError(f"{path}: damaged (its checksum is not the one on its card); reinstall runir")
+    return data
+
+
+@cache
+def _models(home: Path) -> dict[str, Model]:
+    cards = sorted(home.glob(f"*/{CARD}"))
+    models = [Model(read_card(path), path.parent) for path in cards]
+    return {model.card.name: model for model in models}
+
+
+def list_models(home: Path = HOME) -> list[Model]:
+    """All shipped models, sorted by name."""
+    return list(_models(home).values())
+
+
+def find_model(name: str, home: Path = HOME) -> Model:
+    """The model of this name. Raises UsageError with the nearest known name."""
+    models = _models(home)
+    if name not in models:
+        raise UsageError(f"unknown model {name!r}; {nearest(name, list(models))}")
+    return models[name]

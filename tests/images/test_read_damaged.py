@@ -1,0 +1,280 @@
+"""What read_picture refuses, and how: always one line, always our own error, never a picture half read."""
+
+import io
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageCms
+
+import runir.errors
+from runir.errors import RunirError, UsageError
+from runir.images import Picture, ifd, read_picture
+
+SOURCES = Path(runir.errors.__file__).parents[1]
+SAMPLES = np.random.default_rng(7).integers(0, 256, (24, 31, 3), dtype=np.uint8)
+EXIF = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<HHHIHH", 1, 274, 3, 1, 6, 0) + bytes(4)
+
+
+def encoded(container: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(SAMPLES).save(buffer, format=container, **options)
+    return buffer.getvalue()
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def png(width: int, height: int, bits: int, colour: int, data: bytes) -> bytes:
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
+
+
+def refused(path: Path, **options: int) -> str:
+    """The message of the refusal, whose form is checked: one line, first the path, a remedy at the end."""
+    with pytest.raises(RunirError) as caught:
+        read_picture(path, **options)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert "; " in message
+    assert "\n" not in message
+    assert caught.value.exit_code == (2 if isinstance(caught.value, UsageError) else 1)
+    return message
+
+
+def test_missing_and_folder_are_wrong_usage(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such file"):
+        read_picture(tmp_path / "no.png")
+    with pytest.raises(UsageError, match="folder"):
+        read_picture(tmp_path)
+    with pytest.raises(UsageError, match="ordinary"):
+        read_picture("/dev/null")
+    for name in ("a\0b.png", "x" * 5000 + ".png"):
+        with pytest.raises(UsageError):
+            read_picture(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "empty"),
+        (b"hello, I am text\n" * 50, "not a picture"),
+        (b"\x89PNG", "not a picture"),
+        (b"\x89PNG\r\n\x1a\n", "truncated"),
+        (b"\xff\xd8\xff", "JPEG"),
+        (b"RIFF\x10\0\0\0WEBP", "truncated"),
+        (b"II*\0\x08\0\0\0", "TIFF"),
+        (b"\0\0\0\x20ftypavif" + bytes(50), "AVIF is not supported"),
+        (b"\0\0\0\x20ftypheic" + bytes(50), "HEIC is not supported"),
+        (b"GIF89a" + bytes(50), "GIF is not supported"),
+    ],
+)
+def test_not_a_picture_we_read(tmp_path: Path, data: bytes, said: str) -> None:
+    path = tmp_path / "text.png"
+    path.write_bytes(data)
+    message = refused(path)
+    assert said in message
+    if "not supported" in said:
+        assert "JPEG, PNG, WebP or TIFF" in message
+
+
+FILES = {
+    "jpg": encoded("JPEG"),
+    "progressive.jpg": encoded("JPEG", progressive=True),
+    "png": encoded("PNG"),
+    "webp": encoded("WEBP"),
+    "lossless.webp": encoded("WEBP", lossless=True),
+    "tif": encoded("TIFF"),
+    "deflate.tif": encoded("TIFF", compression="tiff_deflate"),
+    "lzw.tif": encoded("TIFF", compression="tiff_lzw"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_truncated_anywhere_is_refused(tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    data = FILES[name]
+    path = tmp_path / name
+    path.write_bytes(data)
+    assert read_picture(path).pixels.shape == (24, 31, 3)
+    # The last value of a TIFF directory may be padding, so the cut there goes a little deeper.
+    for left in (len(data) - (8 if "tif" in name else 1), len(data) * 9 // 10, len(data) // 2, 40, 9):
+        path.write_bytes(data[:left])
+        message = refused(path)
+        assert "truncated" in message or name.endswith(("jpg", "tif"))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_no_pixels(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(png(0, 5, 8, 2, b"\0" * 5))
+    assert "no pixels (0 x 5)" in refused(path)
+    jpeg = bytearray(encoded("JPEG"))
+    frame = jpeg.index(b"\xff\xc0")
+    jpeg[frame + 5 : frame + 7] = b"\0\0"
+    path.write_bytes(jpeg)
+    refused(path)
+
+
+@pytest.mark.parametrize("container", ["PNG", "JPEG", "WEBP", "TIFF"])
+def test_more_pixels_than_allowed(tmp_path: Path, container: str) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(encoded(container))
+    assert read_picture(path, max_pixels=24 * 31).pixels.size == 24 * 31 * 3
+    assert "31 x 24 is more than the limit of 743 pixels" in refused(path, max_pixels=24 * 31 - 1)
+
+
+LIMITED = """
+import resource, sys
+from runir.errors import RunirError
+from runir.images import read_picture
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for path in sys.argv[1:]:
+    try:
+        read_picture(path)
+    except RunirError as fault:
+        print(fault)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_absurd_headers_take_no_memory(tmp_path: Path) -> None:
+    """100000 x 100000 is over the limit; 32000 x 32000 is not, but its few bytes cannot hold that much."""
+    for side in (100_000, 32_000):
+        (tmp_path / f"{side}.png").write_bytes(png(side, side, 8, 6, b"\0" * 4000))
+    command = [sys.executable, "-c", LIMITED, *sorted(map(str, tmp_path.iterdir()))]
+    done = subprocess.run(
+        command, env={"PYTHONPATH": str(SOURCES)}, capture_output=True, text=True, check=True, timeout=60
+    )
+    too_many, truncated, kilobytes = done.stdout.splitlines()
+    assert "100000 x 100000 is more than the limit" in too_many
+    assert "32000.png: the file is truncated; copy" in truncated
+    assert int(kilobytes) < 50_000
+    assert done.stderr == ""
+
+
+def tiff16(samples: int) -> bytes:
+    """Two by two pixels of 16 bit, the directory behind them."""
+    size = 8 * samples
+    fields = {256: 2, 257: 2, 259: 1, 262: 2 if samples == 3 else 1, 273: 8, 277: samples, 278: 2, 279: size}
+    packed = [(tag, 4, 1, struct.pack("<I", value)) for tag, value in fields.items()]
+    packed.append((258, 3, samples, struct.pack("<H", 16) * samples))
+    return b"II*\0" + struct.pack("<I", 8 + size) + bytes(size) + ifd.pack(packed, "<", 8 + size)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        png(2, 2, 16, 2, bytes(26)),
+        png(2, 2, 16, 0, bytes(10)),
+        png(2, 2, 16, 6, bytes(34)),
+        tiff16(1),
+        tiff16(3),
+    ],
+    ids=["png-rgb", "png-gray", "png-rgba", "tiff-gray", "tiff-rgb"],
+)
+def test_16_bit_is_refused(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "deep"
+    path.write_bytes(data)
+    with Image.open(path) as readable:  # Pillow takes it, so the refusal is about the depth and nothing else
+        readable.load()
+    assert "16-bit pictures are not supported yet; convert it to 8 bit first" in refused(path)
+
+
+@pytest.mark.parametrize("mode", ["I", "F", "LAB"])
+def test_other_pixel_types_are_refused(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / "a.tif"
+    Image.new(mode, (3, 3)).save(path)
+    assert "not supported" in refused(path)
+
+
+def test_camera_raw_is_not_mistaken_for_its_preview(tmp_path: Path) -> None:
+    path = tmp_path / "a.dng"
+    Image.fromarray(SAMPLES).save(path, format="TIFF", tiffinfo={50706: b"\1\4\0\0"})
+    assert "camera raw" in refused(path)
+
+
+@pytest.mark.parametrize("place", [b"IHDR", b"IDAT", b"IEND"])
+def test_png_with_a_wrong_checksum_is_refused(tmp_path: Path, place: bytes) -> None:
+    """Pillow takes a picture whose IDAT or IEND checksum is wrong."""
+    data = bytearray(encoded("PNG"))
+    start = data.index(place) - 4
+    data[start + 8 + int.from_bytes(data[start : start + 4], "big")] ^= 1
+    path = tmp_path / "a.png"
+    path.write_bytes(data)
+    assert "checksum" in refused(path)
+
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+RICH = {
+    "jpg": encoded("JPEG", exif=EXIF, icc_profile=SRGB),
+    "png": encoded("PNG", exif=EXIF, icc_profile=SRGB),
+    "webp": encoded("WEBP", exif=EXIF, xmp=b"<x/>"),
+    "tif": encoded("TIFF", tiffinfo={271: "A maker", 274: 6}),
+    "deflate.tif": FILES["deflate.tif"],
+    "lossless.webp": FILES["lossless.webp"],
+}
+
+
+@pytest.mark.parametrize("name", RICH)
+def test_flipped_bits_give_a_picture_or_our_error(
+    tmp_path_factory: pytest.TempPathFactory, name: str
+) -> None:
+    data = RICH[name]
+    path = tmp_path_factory.mktemp("flips") / name
+    near = st.one_of(st.integers(0, min(400, len(data) - 1)), st.integers(0, len(data) - 1))
+
+    @settings(max_examples=50, deadline=None, database=None, derandomize=True)
+    @given(st.lists(st.tuples(near, st.integers(0, 7)), min_size=1, max_size=6))
+    def check(flips: list[tuple[int, int]]) -> None:
+        damaged = bytearray(data)
+        for place, bit in flips:
+            damaged[place] ^= 1 << bit
+        path.write_bytes(damaged)
+        try:
+            outcome: Picture | RunirError = read_picture(path, max_pixels=2**20)
+        except RunirError as fault:
+            outcome = fault
+        assert isinstance(outcome, Picture) or "\n" not in str(outcome)
+
+    check()
+
+
+def test_libtiff_and_pillow_print_nothing(tmp_path: Path) -> None:
+    data = bytearray(FILES["deflate.tif"])
+    data[len(data) // 2] ^= 255
+    (tmp_path / "a.tif").write_bytes(data)
+    (tmp_path / "b.tif").write_bytes(FILES["lzw.tif"][:-200])
+    described = bytearray(encoded("TIFF", tiffinfo={270: "a description"}))
+    entry = described.index(struct.pack("<HHI", 270, 2, 14))
+    described[entry + 4 : entry + 8] = struct.pack("<I", 10**6)  # Pillow warns, and reads on
+    (tmp_path / "c.tif").write_bytes(described)
+    assert read_picture(tmp_path / "c.tif").notes == ("damaged EXIF data dropped",)
+    code = LIMITED.replace("before = ", "import warnings; warnings.simplefilter('always')\nbefore = ")
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, tmp_path.iterdir())],
+        env={"PYTHONPATH": str(SOURCES)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert len(done.stdout.splitlines()) == 3
+    assert done.stderr == ""
+
+
+def test_memory_that_runs_out_is_our_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(encoded("PNG"))
+
+    def starve(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("runir.images.decode._open", starve)
+    assert "memory" in refused(path)

@@ -59,6 +59,7 @@ def _read(file: BinaryIO, max_pixels: int) -> Picture:
         exif, wanted = _tiff_exif(file, notes), 1  # Pillow has already turned the pixels of a TIFF file
     else:
         exif, wanted = _exif(image, notes)
+    icc = _icc(image, notes)
     xmp = _as_bytes(image.info.get("xmp"))
     dpi = metadata.clean_dpi(image.info.get("dpi")) or (metadata.exif_dpi(exif) if exif else None)
     return Picture(
@@ -66,7 +67,7 @@ def _read(file: BinaryIO, max_pixels: int) -> Picture:
         alpha=None if alpha is None else turn(alpha, wanted),
         format=header.format,
         lossless=header.lossless,
-        icc=_icc(image, notes),
+        icc=icc,
         exif=exif,
         xmp=metadata.upright_xmp(xmp) if xmp and wanted != 1 else xmp,
         dpi=(dpi[1], dpi[0]) if dpi and max(wanted, header.turned) >= 5 else dpi,

@@ -1,0 +1,179 @@
+"""The Restorer on the shipped weights: contract, engines, gains, bad arrays."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import runir
+from runir.degradations import awgn
+from runir.errors import RunirError, UsageError
+from runir.evaluation import psnr
+from runir.images import read_picture
+from runir.inference import engines
+from runir.inference.engines import available_threads, build_engine
+from runir.weights import find_model, list_models
+
+DATA = Path(__file__).parents[1] / "data"
+NAMES = [model.card.name for model in list_models()]
+
+
+@pytest.fixture(scope="module")
+def clean() -> NDArray[np.float32]:
+    return read_picture(DATA / "hippo.webp").pixels
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def restorer(request: pytest.FixtureRequest) -> runir.Restorer:
+    return runir.Restorer(request.param)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 1), (7, 1, 1), (31, 33), (40, 600, 3)])
+def test_shape_in_is_shape_out_and_the_input_stays(restorer: runir.Restorer, shape: tuple[int, ...]) -> None:
+    picture = np.random.default_rng(0).normal(0.5, 0.5, shape).astype(np.float32)
+    before = picture.copy()
+    out = restorer(picture)
+    assert out.shape == shape
+    assert out.dtype == np.float32
+    assert np.isfinite(out).all()
+    np.testing.assert_array_equal(picture, before)
+    assert not np.shares_memory(out, picture)
+
+
+@pytest.mark.parametrize(("sigma", "gain"), [(15, 6.0), (25, 8.0), (50, 11.0)])
+def test_noise_goes(restorer: runir.Restorer, clean: NDArray[np.float32], sigma: float, gain: float) -> None:
+    if restorer.card.task != "denoise":
+        pytest.skip("not a denoiser")
+    noisy = awgn(clean, sigma, np.random.default_rng(0))
+
+    def score(x: NDArray[np.float32]) -> float:
+        return psnr(np.rint(x.clip(0, 1) * 255), np.rint(clean * 255))
+
+    assert score(restorer(noisy)) - score(noisy) > gain
+
+
+def test_a_clean_picture_stays(restorer: runir.Restorer, clean: NDArray[np.float32]) -> None:
+    out = restorer(clean)
+    assert psnr(out.clip(0, 1) * 255, clean * 255) > 40
+    assert abs(float(out.mean() - clean.mean())) < 0.5 / 255
+
+
+@pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
+def test_flat_pictures_stay_flat(restorer: runir.Restorer, level: float) -> None:
+    out = restorer(np.full((64, 48, 3), level, np.float32))
+    assert np.abs(out - level).max() < 4 / 255
+
+
+def test_gray_is_restored_as_gray(restorer: runir.Restorer, clean: NDArray[np.float32]) -> None:
+    gray = clean.mean(axis=2)
+    noisy = awgn(gray[..., None], 25, np.random.default_rng(1))
+    out = restorer(noisy)
+    assert out.shape == noisy.shape
+    before, after = (psnr(np.rint(x.clip(0, 1) * 255)[..., 0], gray * 255) for x in (noisy, out))
+    assert after - before > 7
+    np.testing.assert_array_equal(restorer(noisy[..., 0]), out[..., 0])
+
+
+def test_strength_mixes_linearly(restorer: runir.Restorer, clean: NDArray[np.float32]) -> None:
+    noisy = awgn(clean[:64, :64], 25, np.random.default_rng(0))
+    full = restorer(noisy)
+    np.testing.assert_allclose(restorer(noisy, strength=0.3), noisy + 0.3 * (full - noisy), atol=1e-6)
+    np.testing.assert_array_equal(restorer(noisy, strength=0), noisy)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_engines_agree(name: str, clean: NDArray[np.float32]) -> None:
+    model = find_model(name)
+    side = model.card.tile
+    picture = np.random.default_rng(0).normal(0.5, 0.3, (1, 3, side, side)).astype(np.float32)
+    picture[0, :, : clean.shape[0], : clean.shape[1]] = clean.transpose(2, 0, 1)[:, :side, :side]
+    results = {engine: build_engine(engine, model)(picture) for engine in engines.ENGINES}
+    for engine, result in results.items():
+        assert np.abs(result - results["torch"]).max() < 1e-3, engine
+
+
+def test_reuse_compiles_nothing_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    import openvino as ov
+
+    compiled = 0
+    original = ov.Core.compile_model
+
+    def counted(self: ov.Core, *args: object, **kwargs: object) -> object:
+        nonlocal compiled
+        compiled += 1
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(ov.Core, "compile_model", counted)
+    restorer = runir.Restorer(NAMES[0])
+    for shape in [(8, 8, 3), (600, 20, 3), (33, 47)]:
+        restorer(np.zeros(shape, np.float32))
+    assert compiled == 1
+
+
+def test_precision_is_explicit(clean: NDArray[np.float32]) -> None:
+    picture = clean[:96, :96]
+    exact = runir.Restorer(NAMES[0], engine="torch")(picture)
+    assert np.abs(runir.Restorer(NAMES[0], precision="f32")(picture) - exact).max() < 1e-3
+    assert np.abs(runir.Restorer(NAMES[0], precision="bf16")(picture) - exact).max() < 0.1
+
+
+@pytest.mark.parametrize(
+    ("picture", "words"),
+    [
+        (np.zeros((4, 4, 3), np.uint8), "divide by 255"),
+        (np.zeros((4, 4, 4), np.float32), "shape"),
+        (np.zeros((0, 4, 3), np.float32), "shape"),
+        (np.zeros(4, np.float32), "shape"),
+        (np.full((4, 4, 3), np.nan, np.float32), "NaN"),
+        (np.full((4, 4), np.inf, np.float32), "infinity"),
+    ],
+)
+def test_bad_arrays_are_refused(picture: NDArray[np.float32], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        runir.Restorer(NAMES[0])(picture)
+
+
+def test_bad_options_are_refused() -> None:
+    for options, words in [
+        ({"model": "run-s.denoies"}, "did you mean 'run-"),
+        ({"engine": "openvion"}, "did you mean 'openvino'"),
+        ({"precision": "f16"}, "precision"),
+        ({"threads": 0}, "at least 1"),
+        ({"engine": "onnxruntime", "precision": "bf16"}, "f32 only"),
+    ]:
+        with pytest.raises(UsageError, match=words):
+            runir.Restorer(**({"model": NAMES[0]} | options))  # type: ignore[arg-type]
+    for strength in (7, -0.1, float("nan"), "x"):
+        with pytest.raises(UsageError, match="strength"):
+            runir.Restorer(NAMES[0])(np.zeros((4, 4), np.float32), strength=strength)  # type: ignore[arg-type]
+
+
+def test_a_result_that_is_not_finite_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    restorer = runir.Restorer(NAMES[0])
+    monkeypatch.setattr(restorer, "_engine", lambda tile: tile * np.float32("nan"))
+    with pytest.raises(RunirError, match="not finite"):
+        restorer(np.ones((4, 4), np.float32))
+
+
+def test_threads_follow_affinity_and_quota(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr(engines, "_cgroup_quota", lambda: None)
+    assert available_threads() == 8
+    monkeypatch.setattr(engines, "_cgroup_quota", lambda: 2.0)
+    assert available_threads() == 2
+    monkeypatch.undo()
+    (tmp_path / "cpu.max").write_text("150000 100000\n")
+    assert engines._cgroup_quota(tmp_path) == 1.5
+    (tmp_path / "cpu.max").write_text("max 100000\n")
+    assert engines._cgroup_quota(tmp_path) is None
+    assert engines._cgroup_quota(tmp_path / "nowhere") is None
+
+
+def test_the_one_liner_takes_arrays(clean: NDArray[np.float32]) -> None:
+    noisy = awgn(clean[:100, :90], 30, np.random.default_rng(0))
+    np.testing.assert_array_equal(runir.restore(noisy, task="denoise"), runir.Restorer("run-s.denoise")(noisy))
+    with pytest.raises(UsageError, match="did you mean 'denoise'"):
+        runir.restore(noisy, task="denose")

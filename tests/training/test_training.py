@@ -274,4 +274,4 @@ def test_relative_loss_weighs_samples_by_their_own_error() -> None:
     LOSSES["relative-charbonnier"](restored, clean).backward()
     assert restored.grad is not None
     heavy, light = restored.grad.abs().mean((1, 2, 3)).tolist()
-    assert light / heavy == pytest.approx(0.41 / 0.05, rel=0.01)
+    assert light / heavy == pytest.approx(0.43 / 0.07, rel=0.01)

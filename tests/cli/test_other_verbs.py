@@ -1,0 +1,118 @@
+"""`runir evaluate`, `models`, `train`, `export`."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from runir.cli.main import main
+from runir.degradations import awgn
+from runir.evaluation import psnr
+from runir.images import read_picture
+from runir.inference import Restorer
+from runir.weights import Model
+from runir.weights.card import read_card
+
+DATA = Path(__file__).parents[1] / "data"
+RECIPES = Path(__file__).parents[2] / "recipes"
+
+
+def out(capsys: pytest.CaptureFixture[str], *words: object) -> str:
+    assert main([str(word) for word in words]) == 0
+    return capsys.readouterr().out
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: object) -> str:
+    assert main([str(word) for word in words]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    return error
+
+
+def test_evaluate_reports_the_input_beside_the_result(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    text = out(capsys, "evaluate", "--model", "run-t.denoise", "--clean", DATA, "--degrade", "awgn:25", "--json",
+               "--csv", tmp_path / "s.csv")  # fmt: skip
+    report = json.loads(text)
+    assert (report["model"], report["protocol"], report["seed"]) == ("run-t.denoise", "awgn-rgb", 0)
+    assert report["psnr"] > report["input_psnr"] + 7
+    assert report["ssim"] > report["input_ssim"]
+    names = sorted(p.name for p in DATA.glob("*.webp"))
+    with (tmp_path / "s.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["name"] for row in rows] == names
+    assert report["n"] == len(names)
+    # The last picture once more, by hand.
+    clean = read_picture(DATA / names[-1]).pixels
+    noisy = awgn(clean, 25, np.random.default_rng(len(names) - 1))
+    restored = np.floor(Restorer("run-t.denoise")(noisy).clip(0, 1) * 255 + 0.5)
+    assert float(rows[-1]["psnr"]) == pytest.approx(psnr(restored, clean * 255), abs=1e-3)
+
+
+def test_evaluate_takes_pairs(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for side, sigma in (("in", 20), ("out", 0)):
+        (tmp_path / side).mkdir()
+        clean = read_picture(DATA / "hippo.webp").pixels[:80, :90]
+        pixels = awgn(clean, sigma, np.random.default_rng(0)).clip(0, 1) * 255
+        Image.fromarray(np.rint(pixels).astype(np.uint8)).save(tmp_path / side / "a.png")
+    words = ["evaluate", "--model", "run-t.denoise", "--input", tmp_path / "in", "--target", tmp_path / "out"]
+    assert json.loads(out(capsys, *words, "--json"))["protocol"] == "rgb"
+    text = out(capsys, *words, "--protocol", "y-float")
+    assert "y-float" in text
+    assert "input" in text
+    same = [*words[:-1], tmp_path / "in"]
+    assert json.loads(out(capsys, *same, "--strength", "0", "--json"))["psnr"] is None  # infinite
+
+
+def test_evaluate_refuses_wrong_usage(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert "either" in refused(capsys, "evaluate", "--clean", DATA)
+    assert "either" in refused(capsys, "evaluate", "--input", DATA)
+    assert "--degrade goes with" in refused(
+        capsys, "evaluate", "--input", DATA, "--target", DATA, "--degrade", "awgn:5"
+    )
+    assert "did you mean 'awgn'" in refused(capsys, "evaluate", "--clean", DATA, "--degrade", "agwn:5")
+    assert "did you mean 'y-float'" in refused(
+        capsys, "evaluate", "--clean", DATA, "--degrade", "awgn:5", "--protocol", "yfloat"
+    )
+    assert "no pictures" in refused(capsys, "evaluate", "--clean", tmp_path, "--degrade", "awgn:5")
+
+
+def test_models_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    text = out(capsys, "models")
+    assert "run-s.denoise" in text
+    assert "run-t.denoise" in text
+    card = json.loads(out(capsys, "models", "show", "run-s.denoise", "--json"))
+    assert card["name"] == "run-s.denoise"
+    assert 'name = "run-s.denoise"' in out(capsys, "models", "show", "run-s.denoise")
+    assert {row["name"] for row in json.loads(out(capsys, "models", "--json"))} >= {"run-s.denoise"}
+    assert "did you mean 'run-t.denoise'" in refused(capsys, "models", "show", "run-t.denoisr")
+    assert "give a model's name" in refused(capsys, "models", "show")
+
+
+def test_train_refuses_wrong_usage(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    recipe = RECIPES / "cpu" / "run-t.denoise.toml"
+    system = ("--allocator", "system")
+    assert "no such file" in refused(capsys, "train", tmp_path / "no.toml", "--data", DATA, *system)
+    assert "no pictures" in refused(capsys, "train", recipe, "--data", tmp_path, *system)
+    assert "did you mean 'hours'" in refused(
+        capsys, "train", recipe, "--data", DATA, "--set", "schedule.huors=1", *system
+    )
+
+
+def test_a_trained_run_becomes_a_model_that_restores(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    recipe, run = RECIPES / "cpu" / "run-t.denoise.toml", tmp_path / "run"
+    (tmp_path / "none.txt").touch()
+    assignments = ["schedule.steps=2", "schedule.phases=[{share=1, batch=1, patch=16}]", f"data.held_out='{tmp_path}/none.txt'"]
+    words = [word for a in assignments for word in ("--set", a)]
+    out(capsys, "train", recipe, "--data", DATA, "--out", run, "--allocator", "system", *words)
+    text = out(capsys, "export", run, "--to", tmp_path / "models", "--tile", "64", "--overlap", "8", "--description", "d")
+    folder = tmp_path / "models" / "run-t.denoise"
+    assert str(folder) in text
+    model = Model(read_card(folder / "card.toml"), folder)
+    picture = read_picture(DATA / "hippo.webp").pixels[:100, :70]
+    results = [Restorer(model, engine=engine)(picture) for engine in ("openvino", "torch")]
+    assert np.abs(results[0] - results[1]).max() < 1e-3
+    assert "multiple of 16" in refused(capsys, "export", run, "--to", tmp_path / "m", "--tile", "50")
+    assert "no such file" in refused(capsys, "export", tmp_path / "nothing", "--to", tmp_path / "m")

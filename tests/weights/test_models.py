@@ -1,0 +1,116 @@
+"""Shipped models: cards that say the truth, checksums, names."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from safetensors.numpy import load_file
+
+import runir
+from runir.config import read_toml
+from runir.degradations import parse_degradation
+from runir.errors import RunirError, UsageError
+from runir.evaluation import psnr
+from runir.images import read_picture
+from runir.inference import Restorer
+from runir.models.complexity import macs_per_pixel, parameters
+from runir.models.load import load_network
+from runir.training.recipe import load_recipe
+from runir.training.session import network_config
+from runir.weights import Model, find_model, list_models
+from runir.weights.card import read_card
+
+ROOT = Path(__file__).parents[2]
+MODELS = list_models()
+each = pytest.mark.parametrize("model", MODELS, ids=lambda m: m.card.name)
+
+
+def test_the_cpu_sizes_ship() -> None:
+    assert {"run-s.denoise", "run-t.denoise"} <= {m.card.name for m in MODELS}
+
+
+@each
+def test_files_match_the_card(model: Model) -> None:
+    model.verify()
+    network = load_network(model)
+    assert model.folder.name == model.card.name
+    assert parameters(network) == model.card.parameters
+    assert round(macs_per_pixel(network, model.card.tile)) == model.card.macs_per_pixel
+    assert model.card.tile % network.config.multiple == 0
+    (shape,) = {
+        tuple(d.dim_value for d in value.type.tensor_type.shape.dim)
+        for graph in [onnx.load(str(model.onnx)).graph]
+        for value in (*graph.input, *graph.output)
+    }
+    assert shape == (1, 3, model.card.tile, model.card.tile)
+
+
+@each
+def test_the_recipe_is_the_one_that_made_it(model: Model) -> None:
+    recipe = load_recipe(ROOT / model.card.recipe)
+    assert recipe.name == model.card.name
+    assert network_config(recipe) == load_network(model).config
+
+
+@each
+def test_both_files_hold_the_same_numbers(model: Model) -> None:
+    stored = {onnx.numpy_helper.to_array(t).astype(np.float32).tobytes() for t in onnx.load(str(model.onnx)).graph.initializer}
+    for name, array in load_file(str(model.safetensors)).items():
+        if name.endswith("weight"):
+            plain = array.astype(np.float32)
+            assert plain.tobytes() in stored or plain.T.tobytes() in stored, name
+
+
+@each
+def test_the_stated_gain_is_reached_on_the_sample(model: Model) -> None:
+    clean = read_picture(ROOT / "tests/data/hippo.webp").pixels
+    degradation = parse_degradation(model.card.sample_degradation)
+    noisy = degradation.apply(clean, np.random.default_rng(0))
+    restored = Restorer(model)(noisy)
+    before, after = (psnr(np.rint(x.clip(0, 1) * 255), clean * 255) for x in (noisy, restored))
+    assert after - before == pytest.approx(model.card.sample_gain, abs=0.02)
+    assert model.card.sample_gain > 5
+
+
+@each
+def test_cards_say_what_a_user_must_know(model: Model) -> None:
+    card = model.card
+    assert card.description
+    assert card.licence != "unstated"
+    assert card.training_data != "unstated"
+    assert card.scores
+    assert all(score.psnr > score.input_psnr and score.n > 0 for score in card.scores if score.degradation != "awgn:0")
+
+
+def test_a_damaged_weight_file_is_refused(tmp_path: Path) -> None:
+    shutil.copytree(MODELS[0].folder, tmp_path / "m")
+    path = tmp_path / "m" / "model.onnx"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(RunirError, match=r"model\.onnx: damaged.*reinstall"):
+        Restorer(Model(MODELS[0].card, tmp_path / "m"))
+    path.unlink()
+    with pytest.raises(RunirError, match=r"model\.onnx: cannot be read"):
+        Restorer(Model(MODELS[0].card, tmp_path / "m"))
+
+
+def test_a_damaged_card_is_refused(tmp_path: Path) -> None:
+    text = (MODELS[0].folder / "card.toml").read_text("utf-8")
+    (tmp_path / "card.toml").write_text(text.replace("overlap", "overlpa"), "utf-8")
+    with pytest.raises(RunirError, match="overlpa"):
+        read_card(tmp_path / "card.toml")
+    assert read_toml(MODELS[0].folder / "card.toml")["name"] == MODELS[0].card.name
+
+
+def test_unknown_names_suggest_the_nearest() -> None:
+    with pytest.raises(UsageError, match="unknown model 'run-s.denoize'; did you mean 'run-s.denoise'"):
+        find_model("run-s.denoize")
+    assert [m.card.name for m in runir.list_models()] == sorted(m.card.name for m in MODELS)
+
+
+def test_all_weights_stay_small() -> None:
+    total = sum(f.stat().st_size for m in MODELS for f in m.folder.iterdir())
+    assert total < 50e6

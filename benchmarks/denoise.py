@@ -2,8 +2,8 @@
 
     python benchmarks/denoise.py --cbsd68 DIR --kodak24 DIR [--threads 2] [--update-cards]
 
-Protocol awgn-rgb, seed 0. FFDNet's PSNR (told sigma; ours is blind) is the published one, see SOURCE. With --update-cards
-the measured scores are written onto the models' cards in the source tree.
+Protocol awgn-rgb, seed 0. FFDNet's PSNR (told sigma; ours is blind) is the published one, see SOURCE.
+With --update-cards the measured scores are written onto the models' cards in the source tree.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from speed import REFERENCE, print_rows, speed_rows
 
 from runir.degradations import parse_degradation
 from runir.evaluation import Report, evaluate, get_protocol, picture_files, psnr
@@ -23,6 +22,7 @@ from runir.images import read_picture
 from runir.inference import Restorer
 from runir.training.package import add_scores
 from runir.weights import Model, Score, list_models
+from speed import REFERENCE, print_rows, speed_rows
 
 ROOT = Path(__file__).parents[1]
 SOURCE = "FFDNet (told sigma): Zhang et al., TIP 2018, as in the tables of Zhang et al., DPIR, TPAMI 2022"
@@ -67,15 +67,19 @@ def quality(model: Model, folders: dict[str, Path], threads: int) -> list[Score]
     for data, folder in folders.items():
         for sigma in (0, 15, 25, 50):
             row, report = score(restorer, data, folder, sigma)
+            head = f"{model.card.name:<16}{data:<9}"
             if sigma == 0:
                 worst = min(r.psnr for r in report.rows)
-                must = MUST_CLEAN.get(model.card.name)
-                print(f"{model.card.name:<16}{data:<9}clean pictures, to themselves: mean {row.psnr:.2f}, worst {worst:.2f} dB"
-                      f"   {verdict(worst, must)}")  # fmt: skip
+                line = f"clean pictures, to themselves: mean {row.psnr:.2f}, worst {worst:.2f} dB"
+                checked = verdict(worst, MUST_CLEAN.get(model.card.name))
             else:
+                line = (
+                    f"sigma {sigma:<3} input {row.input_psnr:.2f}  output {row.psnr:.2f} dB  SSIM {row.ssim:.4f}"
+                    f"  FFDNet {row.baseline_psnr:.2f}"
+                )
                 must = MUST.get((model.card.name, data), {}).get(sigma)
-                print(f"{model.card.name:<16}{data:<9}sigma {sigma:<3} input {row.input_psnr:.2f}  output {row.psnr:.2f} dB"
-                      f"  SSIM {row.ssim:.4f}  FFDNet {row.baseline_psnr:.2f}   {verdict(round(row.psnr, 2), must)}")  # fmt: skip
+                checked = verdict(round(row.psnr, 2), must)
+            print(f"{head}{line}   {checked}")
             sys.stdout.flush()
             scores.append(row)
     return scores

@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw
 
 import runir
 from runir.data.pictures import load_rgb8
+from runir.data.samples import to_unit
 from runir.degradations import awgn
 
 ROOT = Path(__file__).parents[1]
@@ -32,14 +33,14 @@ def make_pictures(photos: Path) -> None:
     for name, (file, (left, top)) in TEST_CROPS.items():
         crop = Image.fromarray(load_rgb8(photos / file)).crop((left, top, left + 240, top + 240))
         crop.save(ROOT / "tests" / "data" / f"{name}.webp", lossless=True, quality=100, method=6)
-    clean = np.float32(Image.fromarray(load_rgb8(photos / SAMPLE[0])).crop(SAMPLE[1])) / 255
+    clean = to_unit(np.asarray(Image.fromarray(load_rgb8(photos / SAMPLE[0])).crop(SAMPLE[1])))
     noisy = awgn(clean, SIGMA, np.random.default_rng(0))
     pixels = np.floor(noisy.clip(0, 1) * 255 + 0.5).astype(np.uint8)
     Image.fromarray(pixels).save(ROOT / "samples" / "noisy.png", optimize=True)
 
 
 def make_strip() -> None:
-    noisy = np.float32(Image.open(ROOT / "samples" / "noisy.png")) / 255
+    noisy = to_unit(np.asarray(Image.open(ROOT / "samples" / "noisy.png")))
     restored = runir.restore(noisy, task="denoise")
     left, top, width, height = 30, 40, 420, 330
     panels = []

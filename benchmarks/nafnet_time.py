@@ -15,9 +15,9 @@ import argparse
 import os
 
 from spandrel.architectures.NAFNet import NAFNet
-from speed import as_onnx, measure
 
 from runir.weights import list_models
+from speed import as_onnx, measure
 
 MUST = {"run-s.denoise": 0.15}
 
@@ -27,9 +27,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
-    peer = NAFNet(
-        img_channel=3, width=32, middle_blk_num=12, enc_blk_nums=[2, 2, 4, 8], dec_blk_nums=[2, 2, 2, 2]
-    )
+    peer = NAFNet(img_channel=3, width=32, middle_blk_num=12, enc_blk_nums=[2, 2, 4, 8], dec_blk_nums=[2, 2, 2, 2])
     name = "NAFNet width 32"
     sources = {name: (as_onnx(peer, 512), 512)}
     sources |= {model.card.name: (model.checked_onnx(), model.card.tile) for model in list_models()}

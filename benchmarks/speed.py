@@ -10,7 +10,7 @@ OpenVINO in float32 on its tile; rounds alternate between the networks, medians 
 from __future__ import annotations
 
 import argparse
-import io
+import itertools
 import json
 import time
 from pathlib import Path
@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from runir.models.complexity import macs_per_pixel
+from runir.models.export import trace
 from runir.weights import list_models
 
 REFERENCE = "FFDNet's shape"
@@ -34,7 +35,7 @@ class FFDNetShape(nn.Module):
     def __init__(self, width: int = 96, depth: int = 12) -> None:
         super().__init__()
         widths = [15, *[width] * (depth - 1), 12]
-        self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in zip(widths, widths[1:], strict=False))
+        self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in itertools.pairwise(widths))
 
     def forward(self, x: Tensor) -> Tensor:
         y = F.pixel_unshuffle(x, 2)
@@ -45,15 +46,18 @@ class FFDNetShape(nn.Module):
 
 
 def compile_network(source: bytes, threads: int, precision: str) -> Any:
-    options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": precision}
+    options = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": threads,
+        "INFERENCE_PRECISION_HINT": precision,
+    }
     core = ov.Core()
     return core.compile_model(core.read_model(source), "CPU", options).create_infer_request()
 
 
 def as_onnx(network: nn.Module, tile: int) -> bytes:
-    buffer = io.BytesIO()
-    torch.onnx.export(network.eval(), (torch.zeros(1, 3, tile, tile),), buffer, dynamo=False, opset_version=18)
-    return buffer.getvalue()
+    data: bytes = trace(network, tile).SerializeToString()
+    return data
 
 
 def measure(sources: dict[str, tuple[bytes, int]], threads: int, precision: str, rounds: int) -> dict[str, float]:

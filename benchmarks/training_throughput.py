@@ -47,7 +47,10 @@ def main() -> None:
             trainer.train_step(degraded, clean)
             bare[index] = time.perf_counter()
         data = batches(
-            StepBatches(source, [(options.steps, phase.batch, phase.patch)], 0), 0, options.steps, recipe.data.workers
+            StepBatches(source, [(options.steps, phase.batch, phase.patch)], 0),
+            0,
+            options.steps,
+            recipe.data.workers,
         )
         fed = []
         for pair in data:

@@ -22,7 +22,7 @@ def commands() -> list[str]:
     return [line for line in lines if line.startswith("runir ")]
 
 
-@pytest.fixture()
+@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "samples", tmp_path / "samples")
     shutil.copytree(ROOT / "recipes", tmp_path / "recipes")

@@ -118,9 +118,33 @@ def _restorer(model: str, engine: str, precision: Precision, threads: int | None
 
 
 @overload
-def restore(picture: NDArray[Any], **options: Any) -> NDArray[np.float32]: ...
+def restore(
+    picture: NDArray[Any],
+    *,
+    task: str | None = ...,
+    model: str | None = ...,
+    output: None = ...,
+    strength: float = ...,
+    engine: str = ...,
+    precision: Precision = ...,
+    threads: int | None = ...,
+    quality: int = ...,
+    overwrite: bool = ...,
+) -> NDArray[np.float32]: ...
 @overload
-def restore(picture: str | os.PathLike[str], **options: Any) -> Path: ...
+def restore(
+    picture: str | os.PathLike[str],
+    *,
+    task: str | None = ...,
+    model: str | None = ...,
+    output: str | os.PathLike[str] | None = ...,
+    strength: float = ...,
+    engine: str = ...,
+    precision: Precision = ...,
+    threads: int | None = ...,
+    quality: int = ...,
+    overwrite: bool = ...,
+) -> Path: ...
 def restore(
     picture: str | os.PathLike[str] | NDArray[Any],
     *,
@@ -156,7 +180,13 @@ def restore(
     if isinstance(picture, str | os.PathLike):
         target = None if output is None else Path(output)
         done = restore_file(
-            restorer, Path(picture), target, precision=precision, strength=strength, quality=quality, overwrite=overwrite
+            restorer,
+            Path(picture),
+            target,
+            precision=precision,
+            strength=strength,
+            quality=quality,
+            overwrite=overwrite,
         )
         return Path(done.output)
     if output is not None:

@@ -1,6 +1,5 @@
 """Errors that a person sees: one line each, saying what was wrong, with which file, and what to do."""
 
-
 import difflib
 from collections.abc import Iterable
 

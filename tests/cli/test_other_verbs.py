@@ -104,10 +104,26 @@ def test_train_refuses_wrong_usage(capsys: pytest.CaptureFixture[str], tmp_path:
 def test_a_trained_run_becomes_a_model_that_restores(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     recipe, run = RECIPES / "cpu" / "run-t.denoise.toml", tmp_path / "run"
     (tmp_path / "none.txt").touch()
-    assignments = ["schedule.steps=2", "schedule.phases=[{share=1, batch=1, patch=16}]", f"data.held_out='{tmp_path}/none.txt'"]
+    assignments = [
+        "schedule.steps=2",
+        "schedule.phases=[{share=1, batch=1, patch=16}]",
+        f"data.held_out='{tmp_path}/none.txt'",
+    ]
     words = [word for a in assignments for word in ("--set", a)]
     out(capsys, "train", recipe, "--data", DATA, "--out", run, "--allocator", "system", *words)
-    text = out(capsys, "export", run, "--to", tmp_path / "models", "--tile", "64", "--overlap", "8", "--description", "d")
+    text = out(
+        capsys,
+        "export",
+        run,
+        "--to",
+        tmp_path / "models",
+        "--tile",
+        "64",
+        "--overlap",
+        "8",
+        "--description",
+        "d",
+    )
     folder = tmp_path / "models" / "run-t.denoise"
     assert str(folder) in text
     model = Model(read_card(folder / "card.toml"), folder)

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from runir.cli.main import main
+from runir.errors import RunirError
 from runir.weights import registry
 
 MODEL = "run-t.denoise"
@@ -159,7 +160,12 @@ def test_the_original_is_never_the_target(tmp_path: Path, capsys: pytest.Capture
 def bad_files(folder: Path) -> dict[str, Path]:
     whole = folder / "whole.jpg"
     noisy(size=(300, 200)).save(whole)
-    files = {"empty": folder / "empty.png", "cut": folder / "cut.jpg", "text": folder / "text.png", "deep": folder / "deep.tif"}
+    files = {
+        "empty": folder / "empty.png",
+        "cut": folder / "cut.jpg",
+        "text": folder / "text.png",
+        "deep": folder / "deep.tif",
+    }
     files["empty"].touch()
     files["cut"].write_bytes(whole.read_bytes()[:3000])
     files["text"].write_text("this is no picture\n")
@@ -167,8 +173,12 @@ def bad_files(folder: Path) -> dict[str, Path]:
     return files
 
 
-@pytest.mark.parametrize(("kind", "word"), [("empty", "empty"), ("cut", "cut.jpg"), ("text", "text.png"), ("deep", "16")])
-def test_bad_pictures_fail_with_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, word: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "word"), [("empty", "empty"), ("cut", "cut.jpg"), ("text", "text.png"), ("deep", "16")]
+)
+def test_bad_pictures_fail_with_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, word: str
+) -> None:
     path = bad_files(tmp_path)[kind]
     before = sorted(p.name for p in tmp_path.iterdir())
     assert run(path) == 1
@@ -193,7 +203,11 @@ def test_bad_pictures_fail_with_one_line(tmp_path: Path, capsys: pytest.CaptureF
     ],
 )
 def test_wrong_usage_exits_2(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: list[str], expected: list[str]
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    expected: list[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     noisy().save(tmp_path / "a.png")
@@ -238,7 +252,7 @@ def test_a_corrupted_weight_is_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def damaged(path: Path, _: str) -> bytes:
-        raise registry.RunirError(f"{path}: damaged")
+        raise RunirError(f"{path}: damaged")
 
     monkeypatch.setattr(registry, "_checked", damaged)
     noisy().save(tmp_path / "a.png")
@@ -246,7 +260,9 @@ def test_a_corrupted_weight_is_named(
     one_line(capsys, "model.onnx", "damaged")
 
 
-def test_interrupt_exits_130(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_interrupt_exits_130(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     import runir.cli.restore as module
 
     def interrupted(*_: Any, **__: Any) -> None:
@@ -259,7 +275,13 @@ def test_interrupt_exits_130(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ca
 
 
 def test_no_verb_and_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
-    for words, code in [([], 2), (["--help"], 0), (["restore", "--help"], 0), (["--version"], 0), (["restor", "a"], 2)]:
+    for words, code in [
+        ([], 2),
+        (["--help"], 0),
+        (["restore", "--help"], 0),
+        (["--version"], 0),
+        (["restor", "a"], 2),
+    ]:
         with pytest.raises(SystemExit) as caught:
             main(words)
         assert caught.value.code == code

@@ -89,9 +89,7 @@ def test_malvar_uses_the_other_colours_and_bilinear_does_not() -> None:
 @pytest.mark.parametrize("tone_curve", [False, True])
 @pytest.mark.parametrize("demosaic", ["none", *METHODS])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_perfect_camera_gives_the_picture_back(
-    channels: int, demosaic: bayer.Demosaic, tone_curve: bool
-) -> None:
+def test_perfect_camera_gives_the_picture_back(channels: int, demosaic: bayer.Demosaic, tone_curve: bool) -> None:
     clean = np.random.default_rng(0).random((33, 20, channels)).astype(np.float32)
     params = CameraNoise(shot=0.0, read=0.0, demosaic=demosaic, tone_curve=tone_curve)
     np.testing.assert_allclose(camera_noise(clean, params, np.random.default_rng(1)), clean, atol=1e-5)
@@ -217,9 +215,7 @@ def test_parameters_out_of_range_are_refused(wrong: dict[str, object]) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 3]), st.integers(0, 2**32), st.floats(-0.2, 1.2)
-)
+@given(st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 3]), st.integers(0, 2**32), st.floats(-0.2, 1.2))
 def test_any_size_any_camera(height: int, width: int, channels: int, seed: int, level: float) -> None:
     clean = np.full((height, width, channels), level, np.float32)
 

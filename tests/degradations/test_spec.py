@@ -63,9 +63,7 @@ def test_camera_survives_its_name(
 def test_apply_is_the_function() -> None:
     for text, function in (("awgn:25", awgn), ("gray-awgn:25", gray_awgn)):
         expected = function(CLEAN, 25, np.random.default_rng(3))
-        np.testing.assert_array_equal(
-            parse_degradation(text).apply(CLEAN, np.random.default_rng(3)), expected
-        )
+        np.testing.assert_array_equal(parse_degradation(text).apply(CLEAN, np.random.default_rng(3)), expected)
 
 
 def test_camera_draws_its_parameters_then_its_noise() -> None:

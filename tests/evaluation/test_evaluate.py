@@ -166,9 +166,7 @@ def test_pictures_are_read_by_runir_images(folders: tuple[Path, Path]) -> None:
 
 
 def test_identity_scores_what_the_input_scores(clean: list[Path]) -> None:
-    report = evaluate(
-        identity, clean, parse_degradation("awgn:25"), get_protocol("awgn-rgb"), seed=3, read=read
-    )
+    report = evaluate(identity, clean, parse_degradation("awgn:25"), get_protocol("awgn-rgb"), seed=3, read=read)
     assert (report.psnr, report.ssim) == (report.input_psnr, report.input_ssim)
     assert (report.protocol, report.degradation, report.seed) == ("awgn-rgb", "awgn:25", 3)
     assert all(row.psnr == row.input_psnr and row.ssim == row.input_ssim for row in report.rows)

@@ -86,9 +86,7 @@ def test_ssim_weighs_channels_equally() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(11, 40), st.integers(11, 40), st.integers(0, 1000))
-def test_ssim_is_symmetric_turns_with_the_picture_and_stays_in_bounds(
-    height: int, width: int, seed: int
-) -> None:
+def test_ssim_is_symmetric_turns_with_the_picture_and_stays_in_bounds(height: int, width: int, seed: int) -> None:
     a, b = pair((height, width, 3), seed)
     value = ssim(a, b)
     assert -1.0 <= value <= 1.0

@@ -43,9 +43,7 @@ def png_chunk(name: bytes, data: bytes) -> bytes:
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 5000), (5000, 1), (37, 53)])
 def test_lossless_colour_is_exact(tmp_path: Path, ending: str, height: int, width: int) -> None:
     samples = drawn(height, width, 3)
-    path = save(
-        tmp_path, f"a.{ending}", as_image(samples), **({"lossless": True} if ending == "webp" else {})
-    )
+    path = save(tmp_path, f"a.{ending}", as_image(samples), **({"lossless": True} if ending == "webp" else {}))
     picture = read_picture(path)
     assert picture.pixels.dtype == np.float32
     assert picture.pixels.shape == (height, width, 3)
@@ -223,9 +221,7 @@ def test_only_the_first_frame_is_read_and_told(tmp_path: Path, ending: str) -> N
         np.testing.assert_array_equal(values(picture), drawn(6, 6, 3, 1))
 
 
-def test_pillows_own_limit_does_not_count_and_is_left_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pillows_own_limit_does_not_count_and_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = [save(tmp_path, f"a.{e}", as_image(drawn(8, 8, 3))) for e in ("png", "jpg", "webp", "tif")]
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5)
     for path in paths:

@@ -223,9 +223,7 @@ RICH = {
 
 
 @pytest.mark.parametrize("name", RICH)
-def test_flipped_bits_give_a_picture_or_our_error(
-    tmp_path_factory: pytest.TempPathFactory, name: str
-) -> None:
+def test_flipped_bits_give_a_picture_or_our_error(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
     data = RICH[name]
     path = tmp_path_factory.mktemp("flips") / name
     near = st.one_of(st.integers(0, min(400, len(data) - 1)), st.integers(0, len(data) - 1))

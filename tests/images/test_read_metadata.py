@@ -66,9 +66,7 @@ def test_thumbnail_of_the_old_picture_is_unlinked(tmp_path: Path) -> None:
         ("tif", {"compression": "jpeg"}, False),
     ],
 )
-def test_lossless_source_is_told(
-    tmp_path: Path, ending: str, options: dict[str, object], lossless: bool
-) -> None:
+def test_lossless_source_is_told(tmp_path: Path, ending: str, options: dict[str, object], lossless: bool) -> None:
     exif = {"exif": oriented(1)} if ending == "webp" else {}
     image = Image.fromarray(SAMPLES[..., : 4 if ending == "webp" else 3].copy())
     assert read_picture(save(tmp_path, f"a.{ending}", image, **options, **exif)).lossless is lossless

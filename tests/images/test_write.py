@@ -56,9 +56,7 @@ def tags(exif: bytes | None) -> dict[object, object]:
 @pytest.mark.parametrize("ending", [".png", ".tif", ".tiff", ".webp", ".PNG", ".TiF"])
 @pytest.mark.parametrize(("channels", "alpha"), [(1, False), (1, True), (3, False), (3, True)])
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (23, 38)])
-def test_lossless_round_trip(
-    tmp_path: Path, ending: str, channels: int, alpha: bool, size: tuple[int, int]
-) -> None:
+def test_lossless_round_trip(tmp_path: Path, ending: str, channels: int, alpha: bool, size: tuple[int, int]) -> None:
     path = tmp_path / f"a{ending}"
     before = picture(channels, alpha, size)
     assert write_picture(before, path) == ()
@@ -205,9 +203,7 @@ def test_exif_too_damaged_for_tiff_is_left_out_with_a_note(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(("ending", "side"), [("jpg", 65501), ("webp", 16384)])
 def test_sides_the_container_cannot_hold(tmp_path: Path, ending: str, side: int) -> None:
-    with pytest.raises(
-        RunirError, match=rf"a\.{ending}: {side} x 1 is more .* hold .*; write \.png or \.tif"
-    ):
+    with pytest.raises(RunirError, match=rf"a\.{ending}: {side} x 1 is more .* hold .*; write \.png or \.tif"):
         write_picture(Picture(np.zeros((1, side, 1), np.float32)), tmp_path / f"a.{ending}")
     write_picture(Picture(np.zeros((1, side - 1, 1), np.float32)), tmp_path / f"a.{ending}")
     assert read_picture(tmp_path / f"a.{ending}").pixels.shape[1] == side - 1

@@ -1,6 +1,7 @@
 """The Restorer on the shipped weights: contract, engines, gains, bad arrays."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -134,16 +135,22 @@ def test_bad_arrays_are_refused(picture: NDArray[np.float32], words: str) -> Non
         runir.Restorer(NAMES[0])(picture)
 
 
-def test_bad_options_are_refused() -> None:
-    for options, words in [
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
         ({"model": "run-s.denoies"}, "did you mean 'run-"),
         ({"engine": "openvion"}, "did you mean 'openvino'"),
         ({"precision": "f16"}, "precision"),
         ({"threads": 0}, "at least 1"),
         ({"engine": "onnxruntime", "precision": "bf16"}, "f32 only"),
-    ]:
-        with pytest.raises(UsageError, match=words):
-            runir.Restorer(**({"model": NAMES[0]} | options))  # type: ignore[arg-type]
+    ],
+)
+def test_bad_options_are_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        runir.Restorer(**({"model": NAMES[0]} | options))
+
+
+def test_bad_strengths_are_refused() -> None:
     for strength in (7, -0.1, float("nan"), "x"):
         with pytest.raises(UsageError, match="strength"):
             runir.Restorer(NAMES[0])(np.zeros((4, 4), np.float32), strength=strength)  # type: ignore[arg-type]

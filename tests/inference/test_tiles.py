@@ -1,5 +1,7 @@
 """Tiles: every pixel is covered, weights sum to one, identity comes back exactly enough."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -30,7 +32,7 @@ def test_neighbours_share_at_least_the_overlap_with_as_few_tiles_as_possible(sid
     rows = plan_tiles(side, 1, tile, overlap).rows
     assert rows[0] == 0
     assert rows[-1] + tile == max(side, tile)
-    assert all(a + tile - b >= overlap for a, b in zip(rows, rows[1:], strict=False))
+    assert all(a + tile - b >= overlap for a, b in itertools.pairwise(rows))
     if len(rows) > 1:
         assert (len(rows) - 1) * (tile - overlap) + overlap < side
 

@@ -1,6 +1,7 @@
 """The network: shapes, padding, placement as data, cost against an independent counter."""
 
 import dataclasses
+from typing import get_args
 
 import pytest
 import torch
@@ -10,12 +11,13 @@ from torch import nn
 from runir.errors import UsageError
 from runir.models.blocks import ChannelAttention, ConvFeedForward, WindowAttention
 from runir.models.complexity import macs_per_pixel, parameters
-from runir.models.config import LevelConfig, RUNConfig
+from runir.models.config import LevelConfig, Operator, RUNConfig
 from runir.models.presets import PRESETS, preset
 from runir.models.run import RUN
 
 TINY = RUNConfig(
-    (LevelConfig("ssa", 8, 1, 1, heads=2), LevelConfig("conv", 12, 1, 1), LevelConfig("csa", 16, 1, heads=2)), window=4
+    (LevelConfig("ssa", 8, 1, 1, heads=2), LevelConfig("conv", 12, 1, 1), LevelConfig("csa", 16, 1, heads=2)),
+    window=4,
 )
 
 
@@ -59,8 +61,8 @@ def test_padding_is_replication_cut_off_again() -> None:
     torch.testing.assert_close(model(x), model(padded)[..., :13, :29])
 
 
-@pytest.mark.parametrize("operator", ["ssa", "conv", "csa"])
-def test_any_placement_is_a_config(operator: str) -> None:
+@pytest.mark.parametrize("operator", get_args(Operator))
+def test_any_placement_is_a_config(operator: Operator) -> None:
     levels = tuple(dataclasses.replace(level, operator=operator) for level in TINY.levels)
     config = dataclasses.replace(TINY, levels=levels, skip="concat")
     assert awake(RUN(config))(torch.rand(1, 3, 20, 20)).shape == (1, 3, 20, 20)

@@ -1,5 +1,6 @@
 """Recipes: strict, typed, and what goes wrong is said in one line."""
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,7 @@ def test_the_effective_recipe_survives_saving(path: Path, tmp_path: Path) -> Non
         ("loss.name='l3'", ["loss.name", "charbonnier"]),
         ("schedule.phases=[]", ["shares must sum to 1"]),
         ("schedule.hours=-1", ["positive"]),
+        ("schedule.steps=0", ["positive"]),
         ("nonsense", ["key=value"]),
         ("seed.x=1", ["not a table"]),
     ],
@@ -72,7 +74,12 @@ def test_missing_keys_are_named() -> None:
 
 
 def test_toml_round_trip_keeps_awkward_values() -> None:
-    data = {"a b": 'quote " and \\ and ü', "f": 1e-05, "t": {"deep": {"x": [1, 2]}}, "rows": [{"n": 1}, {"n": 2}]}
+    data = {
+        "a b": 'quote " and \\ and ü',
+        "f": 1e-05,
+        "t": {"deep": {"x": [1, 2]}},
+        "rows": [{"n": 1}, {"n": 2}],
+    }
     import tomllib
 
     assert tomllib.loads(dump_toml(data)) == data
@@ -91,4 +98,4 @@ def test_the_rate_warms_up_and_ends_at_zero() -> None:
     assert factors[0] < 0.02
     assert max(factors) == pytest.approx(factors[99], abs=0.01)
     assert factors[-1] < 1e-4
-    assert all(a >= b for a, b in zip(factors[100:], factors[101:], strict=False))
+    assert all(a >= b for a, b in itertools.pairwise(factors))

@@ -56,7 +56,9 @@ def test_the_recipe_is_the_one_that_made_it(model: Model) -> None:
 
 @each
 def test_both_files_hold_the_same_numbers(model: Model) -> None:
-    stored = {onnx.numpy_helper.to_array(t).astype(np.float32).tobytes() for t in onnx.load(str(model.onnx)).graph.initializer}
+    stored = {
+        onnx.numpy_helper.to_array(t).astype(np.float32).tobytes() for t in onnx.load(str(model.onnx)).graph.initializer
+    }
     for name, array in load_file(str(model.safetensors)).items():
         if name.endswith("weight"):
             plain = array.astype(np.float32)
@@ -106,7 +108,7 @@ def test_a_damaged_card_is_refused(tmp_path: Path) -> None:
 
 
 def test_unknown_names_suggest_the_nearest() -> None:
-    with pytest.raises(UsageError, match="unknown model 'run-s.denoize'; did you mean 'run-s.denoise'"):
+    with pytest.raises(UsageError, match=r"unknown model 'run-s\.denoize'; did you mean 'run-s\.denoise'"):
         find_model("run-s.denoize")
     assert [m.card.name for m in runir.list_models()] == sorted(m.card.name for m in MODELS)
 

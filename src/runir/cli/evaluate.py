@@ -25,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--degrade", metavar="SPEC", help="such as awgn:25, gray-awgn:25, camera")
     parser.add_argument("--input", type=Path, metavar="DIR", help="degraded pictures")
     parser.add_argument("--target", type=Path, metavar="DIR", help="their clean partners, of the same file names")
-    parser.add_argument("--protocol", metavar="NAME", help="awgn-rgb (default with --clean), rgb (else), y-float, y-uint8")
+    parser.add_argument(
+        "--protocol", metavar="NAME", help="awgn-rgb (default with --clean), rgb (else), y-float, y-uint8"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the degradation (default 0)")
     parser.add_argument("--strength", type=float, default=1.0, metavar="S", help="0 to 1 (default 1)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")

@@ -12,22 +12,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare this verb's arguments."""
     parser.add_argument("run", type=Path, metavar="RUN", help="the run folder of `runir train`")
     parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="where the model's folder goes")
-    parser.add_argument("--tile", type=int, default=512, help="side of the ONNX file's fixed tile, pixels (default 512)")
+    parser.add_argument(
+        "--tile", type=int, default=512, help="side of the ONNX file's fixed tile, pixels (default 512)"
+    )
     parser.add_argument("--overlap", type=int, default=32, help="pixels that neighbouring tiles share (default 32)")
-    for field, default in (
-        ("description", ""), ("licence", "unstated"), ("recipe", ""), ("training-data", "unstated"), ("training", "")
-    ):  # fmt: skip
-        parser.add_argument(f"--{field}", default=default, metavar="TEXT", help="for the card")
+    for field in ("description", "licence", "recipe", "training-data", "training"):
+        parser.add_argument(f"--{field}", default="unstated", metavar="TEXT", help="for the card")
 
 
 def run(options: argparse.Namespace) -> int:
     """Export."""
     try:
-        from runir.training.package import package_run
+        from runir.training.package import CardTexts, package_run
     except ModuleNotFoundError as error:
         raise UsageError(f"export needs the package {error.name!r}: pip install 'runir[train]'") from error
-    fields = ("description", "licence", "recipe", "training_data", "training")
-    texts = {field: getattr(options, field) for field in fields}
+    texts = CardTexts(options.description, options.licence, options.recipe, options.training_data, options.training)
     model = package_run(options.run, options.to, tile=options.tile, overlap=options.overlap, texts=texts)
     print(f"{model.folder}: {model.card.parameters:,} parameters, {model.card.macs_per_pixel:,} MACs per pixel")
     return 0

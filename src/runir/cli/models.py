@@ -23,7 +23,10 @@ def run(options: argparse.Namespace) -> int:
         if options.name is None:
             raise UsageError("models show: give a model's name; see `runir models`")
         card = to_plain(find_model(options.name).card)
-        print(json.dumps(card, ensure_ascii=False) if options.json else dump_toml(card), end="\n" if options.json else "")
+        print(
+            json.dumps(card, ensure_ascii=False) if options.json else dump_toml(card),
+            end="\n" if options.json else "",
+        )
         return 0
     cards = [model.card for model in list_models()]
     if options.json:

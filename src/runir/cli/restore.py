@@ -17,7 +17,9 @@ from runir.inference.restorer import check_strength
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare this verb's arguments."""
     parser.add_argument("input", type=Path, metavar="IN", help="a JPEG, PNG, WebP or TIFF file of 8 bits per channel")
-    parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="result (default: NAME.restored.EXT beside IN)")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="OUT", help="result (default: NAME.restored.EXT beside IN)"
+    )
     parser.add_argument("--model", metavar="NAME", help="see `runir models` (default: run-s.denoise)")
     parser.add_argument("--task", metavar="TASK", help="what is wrong with the picture: denoise")
     parser.add_argument("--strength", type=float, default=1.0, metavar="S", help="0 (unchanged) to 1 (full, default)")

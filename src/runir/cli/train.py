@@ -15,14 +15,14 @@ TCMALLOC = ("libtcmalloc_minimal.so.4", "libtcmalloc.so.4")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare this verb's arguments."""
     parser.add_argument("recipe", type=Path, metavar="RECIPE", help="a TOML file, see recipes/")
-    parser.add_argument("--data", type=Path, action="append", default=[], metavar="DIR", required=True,
-                        help="a folder of training pictures (repeat for more); for pairs: with input/ and target/")  # fmt: skip
+    data = "a folder of training pictures (repeat for more); for pairs: one with input/ and target/"
+    parser.add_argument("--data", type=Path, action="append", default=[], metavar="DIR", required=True, help=data)
     parser.add_argument("--out", type=Path, metavar="DIR", help="run folder (default: runs/NAME)")
-    parser.add_argument("--set", dest="assignments", action="append", default=[], metavar="KEY=VALUE",
-                        help="change one value of the recipe, such as schedule.hours=2 (repeat for more)")  # fmt: skip
+    change = "change one value of the recipe, such as schedule.hours=2 (repeat for more)"
+    parser.add_argument("--set", dest="assignments", action="append", default=[], metavar="KEY=VALUE", help=change)
     parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
-    parser.add_argument("--allocator", choices=["auto", "system"], default="auto",
-                        help="auto (default): tcmalloc where it is installed; it makes CPU training much faster")  # fmt: skip
+    allocator = "auto (default): tcmalloc where it is installed; it makes CPU training much faster"
+    parser.add_argument("--allocator", choices=["auto", "system"], default="auto", help=allocator)
 
 
 def run(options: argparse.Namespace) -> int:

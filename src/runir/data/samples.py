@@ -39,6 +39,11 @@ class Degrade(Protocol):
         ...
 
 
+def to_unit(picture: NDArray[np.uint8]) -> FloatPatch:
+    """uint8 0 to 255 -> float32 in [0, 1]."""
+    return np.divide(picture, np.float32(255), dtype=np.float32)
+
+
 def _augment(pictures: tuple[NDArray[Any], ...], rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
     """One of the eight flips and rotations, the same for all."""
     kind = int(rng.integers(8))
@@ -99,7 +104,7 @@ class PairedSource:
         both = tuple(_at_least(p, patch) for p in pair)
         rows, columns = _corner(both[0].shape, patch, rng)
         degraded, clean = _augment(tuple(p[rows, columns] for p in both), rng)
-        return np.float32(degraded) / np.float32(255), np.float32(clean) / np.float32(255)
+        return to_unit(degraded), to_unit(clean)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +126,7 @@ class GaussianNoise:
         """See Degrade."""
         if rng.random() < self.jpeg:
             clean = _jpeg(clean, int(rng.integers(self.jpeg_quality[0], self.jpeg_quality[1] + 1)))
-        target = np.float32(clean) / np.float32(255)
+        target = to_unit(clean)
         planes = 3
         if rng.random() < self.gray:
             target = np.repeat(target @ np.array([[0.299], [0.587], [0.114]], np.float32), 3, axis=2)
@@ -141,7 +146,12 @@ class StepBatches(Dataset[tuple[Tensor, Tensor]]):
     """Item i is the whole batch of step i: (degraded, clean), each float32 B x 3 x P x P."""
 
     def __init__(
-        self, source: PairSource, sizes: Sequence[tuple[int, int, int]], seed: int, rank: int = 0, ranks: int = 1
+        self,
+        source: PairSource,
+        sizes: Sequence[tuple[int, int, int]],
+        seed: int,
+        rank: int = 0,
+        ranks: int = 1,
     ) -> None:
         """Sizes: (last step, batch, patch) per phase; rank r of n makes its share of each batch."""
         self._source, self._sizes, self._seed = source, list(sizes), seed

@@ -24,9 +24,7 @@ _SITE = (
 _Kernel = npt.NDArray[np.float32]
 
 
-def _kernels(
-    cross: list[list[float]], row: list[list[float]], diagonal: list[list[float]]
-) -> dict[str, _Kernel]:
+def _kernels(cross: list[list[float]], row: list[list[float]], diagonal: list[list[float]]) -> dict[str, _Kernel]:
     """The 5 x 5 filters, from their top left 3 x 3 in eighths; the rest is its mirror image."""
     table = {"own": np.zeros((5, 5), np.float32)}
     table["own"][MARGIN, MARGIN] = 1.0

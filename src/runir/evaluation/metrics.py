@@ -100,9 +100,7 @@ def _psnr(a: _Plane, b: _Plane, peak: float) -> float:
 def _ssim(a: _Plane, b: _Plane, peak: float) -> float:
     height, width, channels = a.shape
     if min(height, width) < WINDOW:
-        raise RunirError(
-            f"SSIM needs {WINDOW} x {WINDOW} pixels or more, not {width} x {height}; leave it out"
-        )
+        raise RunirError(f"SSIM needs {WINDOW} x {WINDOW} pixels or more, not {width} x {height}; leave it out")
     return math.fsum(_ssim_plane(a[:, :, c], b[:, :, c], peak) for c in range(channels)) / float(channels)
 
 

@@ -58,9 +58,7 @@ def _require_scorable(picture: Picture) -> None:
     """Raise `RunirError` unless `picture` is floating point, H x W x 1 or H x W x 3, and finite."""
     shape = picture.shape
     if not np.issubdtype(picture.dtype, np.floating) or picture.ndim != 3 or shape[2] not in (1, 3):
-        raise RunirError(
-            f"cannot score {picture.dtype} of shape {shape}; give floating point, H x W x 1 or 3"
-        )
+        raise RunirError(f"cannot score {picture.dtype} of shape {shape}; give floating point, H x W x 1 or 3")
     if not np.isfinite(picture).all():
         raise RunirError("the picture holds values that are not finite; check the model that made it")
 

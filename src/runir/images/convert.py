@@ -30,9 +30,7 @@ _EXPANDED = "palette expanded to RGB"
 _NOTES = {"1": "1-bit black and white expanded to gray", "P": _EXPANDED, "PA": _EXPANDED}
 
 
-def to_arrays(
-    image: Image.Image, gray_bits: int = 8
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None, list[str]]:
+def to_arrays(image: Image.Image, gray_bits: int = 8) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None, list[str]]:
     """Return pixels (uint8 H x W x 1 or 3), alpha (uint8 H x W or None) and notes of a loaded image.
 
     `gray_bits` is the depth of a gray PNG. Raises UnfitError for modes that are neither gray nor colour in

@@ -97,9 +97,7 @@ def _copy_directory(block: ifd.Block, where: int, data: bytes) -> tuple[bytes, i
     return data + ifd.pack(_fields(block, entries, pointers), block.order, start), start
 
 
-def _fields(
-    block: ifd.Block, entries: Mapping[int, ifd.Entry], pointers: Mapping[int, int]
-) -> list[ifd.Field]:
+def _fields(block: ifd.Block, entries: Mapping[int, ifd.Entry], pointers: Mapping[int, int]) -> list[ifd.Field]:
     copied = [(e.tag, e.kind, e.count, block.value(e)) for e in entries.values() if e.kind in ifd.CLASSIC]
     linked = [(tag, ifd.LONG, 1, struct.pack(block.order + "I", to)) for tag, to in pointers.items()]
     return copied + linked

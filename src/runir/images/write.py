@@ -108,9 +108,7 @@ def _to_bytes(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
     return scaled.astype(np.uint8)
 
 
-def _encode_tiff(
-    picture: Picture, samples: NDArray[np.uint8], notes: tuple[str, ...]
-) -> tuple[bytes, tuple[str, ...]]:
+def _encode_tiff(picture: Picture, samples: NDArray[np.uint8], notes: tuple[str, ...]) -> tuple[bytes, tuple[str, ...]]:
     def encoded(exif: bytes | None) -> bytes:
         return encode_tiff(
             samples,

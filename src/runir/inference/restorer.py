@@ -91,12 +91,14 @@ class Restorer:
         return result.reshape(np.shape(picture)).astype(np.float32, copy=False)
 
     def _run(self, picture: NDArray[np.float32], progress: Progress | None) -> NDArray[np.float32]:
-        plan = plan_tiles(*picture.shape[:2], self.card.tile, self.card.overlap)
+        plan = plan_tiles(picture.shape[0], picture.shape[1], self.card.tile, self.card.overlap)
         blender = Blender(plan, 3)
         for done, (top, left, tile) in enumerate(tiles(picture, plan), 1):
             out = self._engine(np.ascontiguousarray(tile.transpose(2, 0, 1)[None]))[0].transpose(1, 2, 0)
             if not np.isfinite(out).all():
-                raise RunirError(f"{self.card.name}: the result is not finite; try --precision f32 or --engine onnxruntime")
+                raise RunirError(
+                    f"{self.card.name}: the result is not finite; try --precision f32 or --engine onnxruntime"
+                )
             blender.add(top, left, out)
             if progress is not None:
                 progress(done, len(plan))

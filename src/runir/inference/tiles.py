@@ -39,7 +39,12 @@ class TilePlan:
 def plan_tiles(height: int, width: int, tile: int, overlap: int) -> TilePlan:
     """Spread as few tiles as possible evenly over a picture, so that all overlaps are at least `overlap` pixels."""
     return TilePlan(
-        height, width, tile, overlap, _corners(max(height, tile), tile, overlap), _corners(max(width, tile), tile, overlap)
+        height,
+        width,
+        tile,
+        overlap,
+        _corners(max(height, tile), tile, overlap),
+        _corners(max(width, tile), tile, overlap),
     )
 
 

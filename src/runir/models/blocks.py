@@ -59,7 +59,9 @@ class WindowAttention(nn.Module):
         self.project = nn.Linear(width, width)
         _near_identity(self.project)
         self.bias = nn.Parameter(torch.zeros(heads, (2 * window - 1) ** 2))
-        row, col = (axis.flatten() for axis in torch.meshgrid(torch.arange(window), torch.arange(window), indexing="ij"))
+        row, col = (
+            axis.flatten() for axis in torch.meshgrid(torch.arange(window), torch.arange(window), indexing="ij")
+        )
         index = (row[:, None] - row + window - 1) * (2 * window - 1) + (col[:, None] - col + window - 1)
         self.register_buffer("bias_index", index, persistent=False)
 
@@ -79,7 +81,8 @@ class WindowAttention(nn.Module):
         mixed = scores.softmax(-1).to(v.dtype) @ v
         mixed = self.project(mixed.permute(0, 2, 1, 3).reshape(-1, n, c))
         mixed = mixed.view(b, h // side, w // side, side, side, c).permute(0, 1, 3, 2, 4, 5)
-        return x + mixed.reshape(b, h, w, c).permute(0, 3, 1, 2)
+        out: Tensor = x + mixed.reshape(b, h, w, c).permute(0, 3, 1, 2)
+        return out
 
 
 class ChannelAttention(nn.Module):

@@ -19,7 +19,7 @@ def _levels(
 
 PRESETS: dict[str, RUNConfig] = {
     "run-t": RUNConfig(_levels((32, 64, 96), ((0, 1), (1, 1), 2), (1, 4)), stem=2),
-    "run-s": RUNConfig(_levels((48, 64, 128), ((1, 1), (2, 2), 4), (1, 4)), stem=2),
+    "run-s": RUNConfig(_levels((48, 64, 128), ((1, 1), (3, 3), 4), (1, 4)), stem=2),
     "run-b": RUNConfig(
         (
             LevelConfig("ssa", 32, 2, 2, heads=2),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -47,7 +49,7 @@ class RUN(nn.Module):
         self.stem = nn.Conv2d(packed, levels[0].width, 3, padding=1)
         self.encoders = nn.ModuleList(_blocks(level, level.encoder, config.window) for level in levels)
         self.decoders = nn.ModuleList(_blocks(level, level.decoder, config.window) for level in levels[:-1])
-        pairs = list(zip(levels, levels[1:], strict=False))
+        pairs = list(itertools.pairwise(levels))
         self.downs = nn.ModuleList(nn.Conv2d(a.width, b.width, 2, stride=2) for a, b in pairs)
         self.ups = nn.ModuleList(_Up(b.width, a.width) for a, b in pairs)
         self.fuses = nn.ModuleList(

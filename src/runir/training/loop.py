@@ -138,11 +138,7 @@ class Trainer:
                 rate = pixels / seconds
                 left = self._pixels(self.step, self.total) / rate
                 factor = rate_factor(self.step - 1, self.total, self.recipe.schedule.warmup)
-                report(
-                    Progress(
-                        self.step, self.total, loss.item(), norm.item(), factor, rate / 1e6, left, psnr
-                    )
-                )
+                report(Progress(self.step, self.total, loss.item(), norm.item(), factor, rate / 1e6, left, psnr))
 
     def train_step(self, degraded: Tensor, clean: Tensor) -> tuple[Tensor, Tensor]:
         """One step on float32 B x C x P x P; returns the loss and the gradient's norm. A non-finite gradient is
@@ -191,11 +187,14 @@ class Trainer:
         """Steps that fit into `hours`, from the speed of a few real steps of each phase, which are then undone."""
         saved = {name: tensor.clone() for name, tensor in self.tensors().items()}
         skip, timed = TIMED_WARMUP
-        seconds_per_pixel = 0.0
+        accelerator, seconds_per_pixel = self.accelerator, 0.0
         for phase in self.recipe.schedule.phases:
             one = [(skip + timed, phase.batch, phase.patch)]
-            data = batches(StepBatches(self.source, one, self.recipe.seed), 0, skip + timed, self.recipe.data.workers)
+            dataset = StepBatches(
+                self.source, one, self.recipe.seed, accelerator.process_index, accelerator.num_processes
+            )
             begun = 0.0
+            data = batches(dataset, 0, skip + timed, self.recipe.data.workers)
             for index, (degraded, clean) in enumerate(data):
                 if index == skip:
                     begun = time.perf_counter()
@@ -203,8 +202,9 @@ class Trainer:
             pixels = timed * phase.batch * phase.patch**2
             seconds_per_pixel += phase.share * (time.perf_counter() - begun) / pixels
         self._undo(saved)
-        pixels = hours * 3600 / seconds_per_pixel
-        return max(1, round(sum(p.share * pixels / (p.batch * p.patch**2) for p in self.recipe.schedule.phases)))
+        agreed = accelerator.reduce(torch.tensor(seconds_per_pixel, device=accelerator.device), "mean").item()
+        budget = hours * 3600 / agreed
+        return max(1, round(sum(p.share * budget / (p.batch * p.patch**2) for p in self.recipe.schedule.phases)))
 
     def _undo(self, saved: dict[str, Tensor]) -> None:
         self.model.load_state_dict(part(saved, "model"))

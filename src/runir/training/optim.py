@@ -59,7 +59,8 @@ def orthogonalise(matrices: Tensor, rounds: int = 5) -> Tensor:
     for _ in range(rounds):
         gram = x @ x.mT
         x = _A * x + (_B * gram + _C * gram @ gram) @ x
-    return (x.mT if tall else x).to(matrices.dtype)
+    out: Tensor = (x.mT if tall else x).to(matrices.dtype)
+    return out
 
 
 def build_optimisers(model: nn.Module, section: OptimSection) -> list[torch.optim.Optimizer]:
@@ -75,12 +76,10 @@ def build_optimisers(model: nn.Module, section: OptimSection) -> list[torch.opti
         hidden = leaf == "weight" and p.ndim >= 2 and not outer
         (matrices if hidden and section.optimiser == "muon" else rest).append(p)
     optimisers: list[torch.optim.Optimizer] = [
-        torch.optim.AdamW(
-            rest, lr=section.rate, betas=section.betas, weight_decay=section.weight_decay, fused=True
-        )
+        torch.optim.AdamW(rest, lr=section.rate, betas=section.betas, weight_decay=section.weight_decay, fused=True)
     ]
     if matrices:
-        optimisers.append(Muon(matrices, section.matrix_rate, weight_decay=section.weight_decay))
+        optimisers.append(Muon(matrices, section.matrix_rate, weight_decay=section.matrix_decay))
     for optimiser in optimisers:
         for group in optimiser.param_groups:
             group["peak"] = group["lr"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,9 +21,21 @@ from runir.weights.card import ModelCard, Score, write_card
 from runir.weights.registry import CARD, Model
 
 
-def package_run(run: Path, to: Path, *, tile: int, overlap: int, texts: dict[str, str]) -> Model:
-    """Export the averaged weights of a run folder into to/NAME. texts: the card's description, licence, recipe,
-    training_data and training. Raises UsageError when the folder holds no run or the tile does not fit."""
+@dataclass(frozen=True, slots=True)
+class CardTexts:
+    """What only a person can say on a card; see ModelCard."""
+
+    description: str
+    licence: str
+    recipe: str
+    training_data: str
+    training: str
+
+
+def package_run(run: Path, to: Path, *, tile: int, overlap: int, texts: CardTexts) -> Model:
+    """Export the averaged weights of a run folder into to/NAME.
+
+    Raises UsageError when the folder holds no run or the tile does not fit."""
     tensors, state = load_tensors(run / WEIGHTS)
     try:
         config, recipe = RUNConfig.from_dict(state["network"]), build(Recipe, state["recipe"])
@@ -48,7 +60,7 @@ def package_run(run: Path, to: Path, *, tile: int, overlap: int, texts: dict[str
         onnx_sha256=_sha256(onnx_file),
         safetensors_sha256=_sha256(safetensors),
         network=to_plain(config),
-        **texts,
+        **asdict(texts),
     )
     write_card(card, folder / CARD)
     return Model(card, folder)

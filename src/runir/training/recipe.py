@@ -65,7 +65,8 @@ class ScheduleSection:
             raise UsageError("schedule.phases: the shares must sum to 1")
         if any(p.share <= 0 or p.batch < 1 or p.patch < 1 for p in self.phases):
             raise UsageError("schedule.phases: share, batch and patch must be positive")
-        if (self.steps or 1) < 1 or (self.hours or 1) <= 0 or self.warmup < 0:
+        bad_steps, bad_hours = self.steps is not None and self.steps < 1, self.hours is not None and self.hours <= 0
+        if bad_steps or bad_hours or self.warmup < 0:
             raise UsageError("schedule: steps and hours must be positive, warmup not negative")
 
 
@@ -73,12 +74,15 @@ class ScheduleSection:
 class OptimSection:
     """optimiser: "muon" (matrices by Muon, the rest by AdamW) or "adamw" (everything).
 
-    rate: AdamW's peak rate; matrix_rate: Muon's. clip: bound on the gradient's norm. ema: decay of the weight average.
+    rate, weight_decay: AdamW's; matrix_rate, matrix_decay: Muon's. Muon's updates have singular values near 1, so a
+    decay of d keeps those of the weights below about 1 / d, which a network without norms needs to stay stable.
+    clip: bound on the gradient's norm. ema: decay of the weight average.
     """
 
     optimiser: Literal["muon", "adamw"] = "muon"
     rate: float = 1e-3
-    matrix_rate: float = 0.01
+    matrix_rate: float = 0.02
+    matrix_decay: float = 0.5
     betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = 0.0
     clip: float = 1.0

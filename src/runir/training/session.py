@@ -110,7 +110,7 @@ class Session:
         """Out: the run folder, made if missing."""
         self.trainer, self.data, self.out = trainer, data, out
         self.main = trainer.accelerator.is_main_process
-        self.board = SummaryWriter(str(out / "tensorboard")) if self.main else None  # type: ignore[no-untyped-call]
+        self.board = SummaryWriter(str(out / "tensorboard")) if self.main else None
 
     def at_step(self, step: int) -> dict[str, float] | None:
         """Save and validate when due. Returns validation PSNRs if it validated."""
@@ -156,11 +156,15 @@ class Session:
         print(line, flush=True)
         values = {"loss": p.loss, "gradient_norm": p.gradient_norm, "rate": p.rate, "mpx_per_s": p.mpx_per_s}
         for name, value in (values | {f"psnr/{k}": v for k, v in (p.psnr or {}).items()}).items():
-            self.board.add_scalar(name, value, p.step)  # type: ignore[no-untyped-call]
+            self.board.add_scalar(name, value, p.step)
 
 
 def run_training(
-    recipe_path: Path, folders: Sequence[Path], out: Path, assignments: Sequence[str] = (), resume: bool = False
+    recipe_path: Path,
+    folders: Sequence[Path],
+    out: Path,
+    assignments: Sequence[str] = (),
+    resume: bool = False,
 ) -> Path:
     """Train and return the path of the final weights (safetensors).
 

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from runir.data.samples import to_unit
 from runir.degradations import parse_degradation
 from runir.evaluation.metrics import psnr
 from runir.training.optim import WeightAverage
@@ -30,7 +31,7 @@ def _centre(picture: NDArray[np.uint8], crop: int) -> NDArray[np.uint8]:
 
 def clean_validation(pictures: Sequence[NDArray[np.uint8]], levels: Sequence[str], crop: int) -> ValidationSet:
     """Central crops degraded by each level's spec (such as "awgn:25"); picture k uses seed k."""
-    crops = [np.float32(_centre(picture, crop)) / np.float32(255) for picture in pictures]
+    crops = [to_unit(_centre(picture, crop)) for picture in pictures]
     groups = {
         level: [
             (parse_degradation(level).apply(clean, np.random.default_rng(k)), clean) for k, clean in enumerate(crops)
@@ -40,12 +41,10 @@ def clean_validation(pictures: Sequence[NDArray[np.uint8]], levels: Sequence[str
     return ValidationSet(groups)
 
 
-def pair_validation(
-    pairs: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]], crop: int
-) -> ValidationSet:
+def pair_validation(pairs: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]], crop: int) -> ValidationSet:
     """Central crops of given pairs, as one group "pairs"."""
-    scaled = [tuple(np.float32(_centre(side, crop)) / np.float32(255) for side in pair) for pair in pairs]
-    return ValidationSet({"pairs": [(degraded, clean) for degraded, clean in scaled]})
+    crops = [(to_unit(_centre(degraded, crop)), to_unit(_centre(clean, crop))) for degraded, clean in pairs]
+    return ValidationSet({"pairs": crops})
 
 
 @torch.no_grad()

@@ -98,4 +98,4 @@ def test_the_rate_warms_up_and_ends_at_zero() -> None:
     assert factors[0] < 0.02
     assert max(factors) == pytest.approx(factors[99], abs=0.01)
     assert factors[-1] < 1e-4
-    assert all(a >= b for a, b in itertools.pairwise(factors))
+    assert all(a >= b for a, b in itertools.pairwise(factors[100:]))

@@ -85,7 +85,7 @@ def same(a: Path, b: Path) -> bool:
 
 
 def test_a_run_leaves_weights_recipe_scores_and_gains(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    weights = train(project, "run", "schedule.steps=150", "validation.every=75")
+    weights = train(project, "run", "schedule.steps=150", "validation.every=75", "optim.rate=0.01", "optim.matrix_rate=0.05")
     tensors, state = load_tensors(weights)
     assert state["step"] == 150
     assert state["recipe"]["schedule"]["steps"] == 150

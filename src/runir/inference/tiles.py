@@ -67,17 +67,22 @@ def _reflected(have: int, want: int) -> NDArray[np.intp]:
     return np.minimum(index, period - index) if have > 1 else np.zeros(want, np.intp)
 
 
-def _ramp(start: int, corners: tuple[int, ...], tile: int) -> NDArray[np.float32]:
-    """Weights along one axis of the tile at `start`: they and the neighbours' weights sum to 1 everywhere."""
-    weights = np.ones(tile, np.float32)
-    index = corners.index(start)
-    if index > 0:
-        shared = corners[index - 1] + tile - start
-        weights[:shared] = (np.arange(shared) + 0.5) / shared
-    if index + 1 < len(corners):
-        shared = start + tile - corners[index + 1]
-        weights[tile - shared :] = 1 - (np.arange(shared) + 0.5) / shared
-    return weights
+def _fades(corners: tuple[int, ...], tile: int) -> dict[int, NDArray[np.float32]]:
+    """Weights along one axis for the tile at each corner: linear over shared pixels, their sum 1 everywhere."""
+    raw = {}
+    for index, start in enumerate(corners):
+        weights = np.ones(tile)
+        if index > 0:
+            shared = corners[index - 1] + tile - start
+            weights[:shared] = (np.arange(shared) + 0.5) / shared
+        if index + 1 < len(corners):
+            shared = start + tile - corners[index + 1]
+            weights[tile - shared :] *= 1 - (np.arange(shared) + 0.5) / shared
+        raw[start] = weights
+    total = np.zeros(corners[-1] + tile)  # not 1 where three tiles meet
+    for start, weights in raw.items():
+        total[start : start + tile] += weights
+    return {start: (w / total[start : start + tile]).astype(np.float32) for start, w in raw.items()}
 
 
 def tiles(picture: Picture, plan: TilePlan) -> Iterator[tuple[int, int, Picture]]:
@@ -95,11 +100,12 @@ class Blender:
         """Channels: of the tiles."""
         self._plan = plan
         self._sum = np.zeros((*plan.padded, channels), np.float32)
+        self._down, self._across = _fades(plan.rows, plan.tile), _fades(plan.columns, plan.tile)
 
     def add(self, top: int, left: int, tile: Picture) -> None:
         """Add one restored tile, float32 tile x tile x C."""
         plan = self._plan
-        weights = _ramp(top, plan.rows, plan.tile)[:, None] * _ramp(left, plan.columns, plan.tile)
+        weights = self._down[top][:, None] * self._across[left]
         self._sum[top : top + plan.tile, left : left + plan.tile] += tile * weights[..., None]
 
     def picture(self) -> Picture:

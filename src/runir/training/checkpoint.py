@@ -77,3 +77,8 @@ def load_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tenso
         index, _, key = name.partition(".")
         state.setdefault(int(index), {})[key] = tensor
     optimiser.load_state_dict({"state": state, "param_groups": full["param_groups"]})
+    # Fused kernels walk through memory: a state must be laid out as its parameter is (channels_last).
+    for p, entry in optimiser.state.items():
+        for key, tensor in entry.items():
+            if tensor.shape == p.shape:
+                entry[key] = torch.empty_like(p).copy_(tensor)

@@ -34,6 +34,7 @@ MUST = {
 }
 MUST_TIME = {"run-s.denoise": 0.55, "run-t.denoise": 0.20}
 MUST_CLEAN = {"run-s.denoise": 42.0}
+missed: list[float] = []
 SAMPLE, SAMPLE_DEGRADATION = ROOT / "tests" / "data" / "hippo.webp", "awgn:25"
 
 
@@ -58,6 +59,8 @@ def verdict(value: float, must: float | None, more_is_better: bool = True) -> st
     if must is None:
         return ""
     met = value >= must if more_is_better else value <= must
+    if not met:
+        missed.append(must)
     return f"must {must:g}: {'met' if met else 'MISSED'}"
 
 
@@ -95,7 +98,7 @@ def sample_gain(model: Model) -> float:
     return round(against_clean(Restorer(model)(noisy)) - against_clean(noisy), 3)
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cbsd68", type=Path, required=True)
     parser.add_argument("--kodak24", type=Path, required=True)
@@ -105,7 +108,10 @@ def main() -> None:
     options = parser.parse_args()
     print(f"{os.cpu_count()} cores, {options.threads} threads; protocol awgn-rgb, seed 0; {SOURCE}")
     folders = {"CBSD68": options.cbsd68, "Kodak24": options.kodak24}
-    models = [m for m in list_models() if m.card.task == "denoise" and m.card.name in (options.model or [m.card.name])]
+    home = ROOT / "src" / "runir" / "weights"
+    models = [
+        m for m in list_models(home) if m.card.task == "denoise" and m.card.name in (options.model or [m.card.name])
+    ]
     for model in models:
         scores = quality(model, folders, options.threads)
         if options.update_cards:
@@ -116,7 +122,9 @@ def main() -> None:
         if row["network"] in MUST_TIME:
             must = MUST_TIME[row["network"]]
             print(f"{row['network']}: {row['f32_ratio']:.3f}x {REFERENCE}   {verdict(row['f32_ratio'], must, False)}")
+    print(f"{len(missed)} goals missed")
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from runir.data.pictures import read_name_list
 from runir.data.samples import StepBatches, batches
 from runir.training.loop import Trainer
 from runir.training.recipe import load_recipe
@@ -35,7 +36,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=40)
     options = parser.parse_args()
     recipe = load_recipe(options.recipe)
-    source, _ = load_data(recipe, options.recipe, options.data)
+    held_out = read_name_list(options.recipe.parent / recipe.data.held_out) if recipe.data.held_out else frozenset()
+    source, _ = load_data(recipe, held_out, options.data)
     trainer = Trainer(recipe, build_network(recipe), source)
     print(f"{recipe.name}, {torch.get_num_threads()} threads, precision {trainer.accelerator.mixed_precision}")
     for phase in recipe.schedule.phases:

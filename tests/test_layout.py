@@ -13,7 +13,6 @@ import runir
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "runir"
 
-GROUND = {"images", "weights", "degradations", "models"}
 MAY_IMPORT = {
     "images": set(),
     "weights": set(),
@@ -22,7 +21,7 @@ MAY_IMPORT = {
     "inference": {"images", "weights", "models"},  # models: the PyTorch engine, inside its constructor
     "evaluation": {"images", "weights", "degradations", "inference"},
     "data": {"images", "degradations"},
-    "training": {"models", "data", "evaluation", "degradations", "weights"},
+    "training": {"images", "models", "data", "evaluation", "degradations", "weights"},
     "api": {"images", "weights", "inference"},
     "cli": {
         "api",
@@ -72,6 +71,8 @@ def test_imports_go_one_way(path: Path) -> None:
         head, _, rest = module.partition(".")
         if head == "runir" and rest:
             assert rest.split(".")[0] in allowed, f"{here} must not import {module}"
+            if (here, rest.split(".")[0]) == ("inference", "models"):
+                assert not at_once, f"{path}: {module} needs PyTorch; import it where it is used"
         if head in TORCH and here not in TORCH_ROOMS:
             assert not at_once, f"{here} must not import {module} at module level"
 

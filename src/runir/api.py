@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from runir.errors import UsageError, nearest
 from runir.images import EXTENSIONS, read_picture, write_picture
+from runir.images.messages import line
 from runir.images.place import check_free
+from runir.images.read import check_is_file
 from runir.inference import Restorer
 from runir.inference.engines import Precision
 from runir.inference.restorer import Progress
@@ -94,20 +96,19 @@ def restore_file(
 
 
 def check_paths(source: Path, output: Path | None, overwrite: bool) -> Path:
-    """Refuse early what would fail after the work. Returns where the result goes. Raises UsageError."""
-    if not source.exists():
-        raise UsageError(f"{source}: no such file; check the name")
-    if source.is_dir():
-        raise UsageError(f"{source}: is a folder; give a picture file")
+    """Refuse early what would fail after the work. Returns where the result goes.
+
+    Raises UsageError; RunirError when a file stands where the output's folder should be.
+    """
+    check_is_file(source)
     target = output or default_output(source)
-    if output is not None and output.is_dir():
-        raise UsageError(f"{output}: is a folder; give a file name")
     if output is None and target.suffix.lower() not in EXTENSIONS:
-        raise UsageError(f"{source}: has no ending of a format that can be written; name the result with -o FILE.png")
-    if target.suffix.lower() not in EXTENSIONS:
-        raise UsageError(f"{target}: unknown format; use an ending of {' '.join(EXTENSIONS)}")
+        what = "has no ending of a format that can be written"
+        raise UsageError(line(source, what, "name the result with -o FILE.png"))
+    if target.suffix.lower() not in EXTENSIONS and not target.is_dir():
+        raise UsageError(line(target, "unknown format", f"use an ending of {' '.join(EXTENSIONS)}"))
     if target.exists() and source.resolve() == target.resolve():
-        raise UsageError(f"{target}: is the original, which is never overwritten; choose another name")
+        raise UsageError(line(target, "is the original, which is never overwritten", "choose another name"))
     check_free(target, overwrite)
     return target
 

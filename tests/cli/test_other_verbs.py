@@ -77,6 +77,9 @@ def test_evaluate_refuses_wrong_usage(capsys: pytest.CaptureFixture[str], tmp_pa
         capsys, "evaluate", "--clean", DATA, "--degrade", "awgn:5", "--protocol", "yfloat"
     )
     assert "no pictures" in refused(capsys, "evaluate", "--clean", tmp_path, "--degrade", "awgn:5")
+    assert "--protocol rgb" in refused(
+        capsys, "evaluate", "--clean", DATA, "--degrade", "camera", "--protocol", "awgn-rgb"
+    )
 
 
 def test_models_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,9 +96,13 @@ def test_models_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_train_refuses_wrong_usage(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     recipe = RECIPES / "cpu" / "run-t.denoise.toml"
-    system = ("--allocator", "system")
+    system = ("--allocator", "system", "--out", tmp_path / "out")
     assert "no such file" in refused(capsys, "train", tmp_path / "no.toml", "--data", DATA, *system)
     assert "no pictures" in refused(capsys, "train", recipe, "--data", tmp_path, *system)
+    assert "give --data" in refused(capsys, "train", recipe, *system)
+    empty = f"data.folders=['{tmp_path}']"
+    assert f"{tmp_path}: no pictures" in refused(capsys, "train", recipe, "--set", empty, *system)
+    assert not (tmp_path / "out").exists()
     assert "did you mean 'hours'" in refused(
         capsys, "train", recipe, "--data", DATA, "--set", "schedule.huors=1", *system
     )

@@ -2,6 +2,7 @@
 
 import json
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from runir.cli.main import main
-from runir.errors import RunirError
-from runir.weights import registry
+from runir.weights import find_model
 
 MODEL = "run-t.denoise"
 
@@ -86,7 +86,8 @@ def test_orientation_is_applied_once(tmp_path: Path) -> None:
     upright = ImageOps.exif_transpose(Image.open(tmp_path / "a.jpg"))
     assert result.size == (43, 61) == upright.size
     assert result.getexif().get(0x0112, 1) == 1
-    assert np.abs(np.asarray(result, np.int16) - np.asarray(upright, np.int16)).mean() < 1.5
+    # Two rounds of JPEG differ by a few levels; another orientation by tens.
+    assert np.abs(np.asarray(result, np.int16) - np.asarray(upright, np.int16)).mean() < 5
 
 
 def test_cmyk_is_converted_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -229,7 +230,7 @@ def test_unknown_model_and_option_exit_2(tmp_path: Path, capsys: pytest.CaptureF
 def test_a_file_in_the_way_of_the_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     noisy().save(tmp_path / "a.png")
     (tmp_path / "folder").write_text("a file")
-    assert run(tmp_path / "a.png", "-o", tmp_path / "folder" / "b.png") in (1, 2)
+    assert run(tmp_path / "a.png", "-o", tmp_path / "folder" / "b.png") == 1
     one_line(capsys, "folder")
     assert (tmp_path / "folder").read_text() == "a file"
 
@@ -248,15 +249,15 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
 
 
-def test_a_corrupted_weight_is_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def damaged(path: Path, _: str) -> bytes:
-        raise RunirError(f"{path}: damaged")
-
-    monkeypatch.setattr(registry, "_checked", damaged)
+def test_a_corrupted_weight_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     noisy().save(tmp_path / "a.png")
-    assert run(tmp_path / "a.png") == 1
+    shutil.copytree(find_model(MODEL).folder, tmp_path / "model")
+    weights = bytearray((tmp_path / "model" / "model.onnx").read_bytes())
+    weights[1000] ^= 255
+    words = ["restore", str(tmp_path / "a.png"), "--model", str(tmp_path / "model")]
+    assert main(words) == 0  # a folder that holds a model is as good as a name
+    (tmp_path / "model" / "model.onnx").write_bytes(weights)
+    assert main([*words, "--overwrite"]) == 1
     one_line(capsys, "model.onnx", "damaged")
 
 

@@ -113,6 +113,13 @@ def test_held_out_pictures_are_split_off(tmp_path: Path) -> None:
         split_held_out(paths, frozenset(p.name for p in paths))
 
 
+def test_the_committed_list_has_one_name_a_line() -> None:
+    path = Path(__file__).parents[2] / "recipes" / "held_out.txt"
+    names = [line for line in path.read_text("utf-8").splitlines() if not line.startswith("#")]
+    assert len(names) == len(set(names)) == len(read_name_list(path)) > 30
+    assert all(name.count(".") == 1 and name.endswith((".avif", ".jpg")) for name in names)
+
+
 def test_a_bad_training_picture_is_named(tmp_path: Path) -> None:
     (tmp_path / "bad.png").write_bytes(b"no picture")
     with pytest.raises(RunirError, match=r"bad\.png: cannot be read"):

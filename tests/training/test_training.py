@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -85,7 +84,9 @@ def same(a: Path, b: Path) -> bool:
 
 
 def test_a_run_leaves_weights_recipe_scores_and_gains(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    weights = train(project, "run", "schedule.steps=150", "validation.every=75", "optim.rate=0.01", "optim.matrix_rate=0.05")
+    weights = train(
+        project, "run", "schedule.steps=150", "validation.every=75", "optim.rate=0.01", "optim.matrix_rate=0.05"
+    )
     tensors, state = load_tensors(weights)
     assert state["step"] == 150
     assert state["recipe"]["schedule"]["steps"] == 150
@@ -119,7 +120,7 @@ def test_resumed_equals_never_stopped(project: Path) -> None:
     deadline = time.monotonic() + 120
     while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.002)
-    os.kill(process.pid, signal.SIGKILL)
+    process.kill()
     process.wait()
     assert load_tensors(checkpoint)[1]["step"] in (4, 8, 12)
     subprocess.run([*command, "--resume"], check=True, stdout=subprocess.DEVNULL)
@@ -146,6 +147,37 @@ def test_interrupt_saves_and_says_so(
             train(project, "stopped")
     assert "interrupted at step 5" in capsys.readouterr().out
     assert same(whole, train(project, "stopped", resume=True))
+
+
+def test_ctrl_c_stops_between_steps(project: Path) -> None:
+    whole = train(project, "whole", "schedule.steps=400", "validation.every=0")
+    script = "import sys; from runir.cli.main import main; sys.exit(main())"
+    command = [sys.executable, "-c", script, "train", str(project / "tiny.toml"), "--data", str(project / "data")]
+    command += ["--out", str(project / "stopped"), "--allocator", "system"]
+    settings = ["--set", "schedule.steps=400", "--set", "validation.every=0"]
+    process = subprocess.Popen([*command, *settings], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not (project / "stopped" / "checkpoint.safetensors").exists() and process.poll() is None:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGINT)
+    out, error = process.communicate(timeout=120)
+    assert process.returncode == 130, error
+    assert "saved; go on with --resume" in out
+    assert "Traceback" not in error
+    subprocess.run([*command, "--resume"], check=True, stdout=subprocess.DEVNULL)
+    assert same(whole, project / "stopped" / "weights.safetensors")
+
+
+def test_one_precision_after_another(project: Path) -> None:
+    half = load_tensors(train(project, "half", "precision='bf16'"))[0]
+    full = load_tensors(train(project, "full"))[0]
+    assert any(not torch.equal(half[name], full[name]) for name in full)
+
+
+def test_without_held_out_pictures_nothing_is_validated(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "held_out.txt").write_text("other.png\n")
+    train(project, "run")
+    assert "nan" not in capsys.readouterr().out
+    assert not (project / "run" / "validation.csv").exists()
 
 
 def test_worker_processes_change_nothing(project: Path) -> None:
@@ -218,13 +250,13 @@ def test_a_damaged_checkpoint_is_refused(project: Path) -> None:
 def test_a_full_disk_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "c.safetensors"
     save_tensors({"a": torch.ones(3)}, {"step": 1}, path)
-    import runir.training.checkpoint as module
+    from runir.images import place
 
-    def full(*_: object, **__: object) -> None:
+    def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module, "save_file", full)
-    with pytest.raises(RunirError, match=r"c\.safetensors.*No space left"):
+    monkeypatch.setattr(place, "_write", full)
+    with pytest.raises(RunirError, match=r"c\.safetensors: disk full"):
         save_tensors({"a": torch.zeros(3)}, {"step": 2}, path)
     assert load_tensors(path)[1] == {"step": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["c.safetensors"]

@@ -21,6 +21,7 @@ from runir.training.recipe import load_recipe
 from runir.training.session import network_config
 from runir.weights import Model, find_model, list_models
 from runir.weights.card import read_card
+from runir.weights.registry import EFFECTIVE_RECIPE
 
 ROOT = Path(__file__).parents[2]
 MODELS = list_models()
@@ -49,9 +50,11 @@ def test_files_match_the_card(model: Model) -> None:
 
 @each
 def test_the_recipe_is_the_one_that_made_it(model: Model) -> None:
-    recipe = load_recipe(ROOT / model.card.recipe)
-    assert recipe.name == model.card.name
-    assert network_config(recipe) == load_network(model).config
+    for path in (ROOT / model.card.recipe, model.folder / EFFECTIVE_RECIPE):
+        recipe = load_recipe(path)
+        assert recipe.name == model.card.name
+        assert network_config(recipe) == load_network(model).config
+        assert not any("/" in folder for folder in recipe.data.folders)  # no machine's paths
 
 
 @each

@@ -16,6 +16,8 @@ from runir.cli.options import add_engine_options, build_restorer
 from runir.degradations import parse_degradation
 from runir.errors import UsageError
 from runir.evaluation import Report, evaluate, get_protocol, paired_folders, picture_files, score_pairs
+from runir.images.place import check_free
+from runir.inference.restorer import check_strength
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--input", type=Path, metavar="DIR", help="degraded pictures")
     parser.add_argument("--target", type=Path, metavar="DIR", help="their clean partners, of the same file names")
     parser.add_argument(
-        "--protocol", metavar="NAME", help="awgn-rgb (default with --clean), rgb (else), y-float, y-uint8"
+        "--protocol", metavar="NAME", help="awgn-rgb (default for Gaussian noise), rgb (else), y-float, y-uint8"
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the degradation (default 0)")
     parser.add_argument("--strength", type=float, default=1.0, metavar="S", help="0 to 1 (default 1)")
@@ -42,8 +44,14 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("evaluate: give either --clean DIR --degrade SPEC, or --input DIR --target DIR")
     if pairs and options.degrade is not None:
         raise UsageError("evaluate: --degrade goes with --clean; the pictures of --input are degraded already")
-    protocol = get_protocol(options.protocol or ("awgn-rgb" if clean else "rgb"))
     degradation = parse_degradation(options.degrade) if clean else None
+    gaussian = degradation is not None and "awgn" in degradation.name
+    protocol = get_protocol(options.protocol or ("awgn-rgb" if gaussian else "rgb"))
+    if protocol.name == "awgn-rgb" and not gaussian:
+        raise UsageError("evaluate: protocol awgn-rgb is for --degrade awgn:SIGMA; use --protocol rgb")
+    if options.csv is not None:
+        check_free(options.csv, overwrite=True)
+    check_strength(options.strength)
     restorer = build_restorer(options.model, options)
     count = 0
 
@@ -68,7 +76,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _print(report: Report, options: argparse.Namespace) -> None:
     if options.json:
-        head = {"model": options.model, "engine": options.engine, "precision": options.precision}
+        keys = ("model", "engine", "precision", "strength")
+        head = {key: getattr(options, key) for key in keys}
         print(json.dumps(_finite(head | report.to_dict()), ensure_ascii=False))
         return
     what = f"{report.degradation}, seed {report.seed}" if report.degradation else "given pairs"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -42,12 +43,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     verb = next((word for word in words if word in VERBS), None)
-    options = _parser(verb).parse_args(words)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file name may hold bytes that are no text
     try:
+        options = _parser(verb).parse_args(words)
         code: int = import_module(f"runir.cli.{options.verb}").run(options)
     except RunirError as error:
         print(f"runir: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"runir: {where}{error.strerror or error}; check the disk and the permissions", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("runir: interrupted; nothing half-written was left", file=sys.stderr)
         return 130

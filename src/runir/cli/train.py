@@ -15,8 +15,8 @@ TCMALLOC = ("libtcmalloc_minimal.so.4", "libtcmalloc.so.4")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare this verb's arguments."""
     parser.add_argument("recipe", type=Path, metavar="RECIPE", help="a TOML file, see recipes/")
-    data = "a folder of training pictures (repeat for more); for pairs: one with input/ and target/"
-    parser.add_argument("--data", type=Path, action="append", default=[], metavar="DIR", required=True, help=data)
+    data = "training pictures (repeat for more; default: data.folders of RECIPE); for pairs: has input/ and target/"
+    parser.add_argument("--data", type=Path, action="append", default=[], metavar="DIR", help=data)
     parser.add_argument("--out", type=Path, metavar="DIR", help="run folder (default: runs/NAME)")
     change = "change one value of the recipe, such as schedule.hours=2 (repeat for more)"
     parser.add_argument("--set", dest="assignments", action="append", default=[], metavar="KEY=VALUE", help=change)
@@ -27,15 +27,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train."""
+    if options.allocator == "auto":
+        _use_tcmalloc()
     try:
         from runir.training.recipe import load_recipe
         from runir.training.session import run_training
     except ModuleNotFoundError as error:
         raise UsageError(f"training needs the package {error.name!r}: pip install 'runir[train]'") from error
-    if options.allocator == "auto":
-        _use_tcmalloc()
-    recipe = load_recipe(options.recipe, options.assignments)
-    out = options.out or Path("runs") / recipe.name
+    out = options.out or Path("runs") / load_recipe(options.recipe, options.assignments).name
     weights = run_training(options.recipe, options.data, out, options.assignments, options.resume)
     print(f"weights: {weights}\nnext: runir export {out} --to DIR")
     return 0
@@ -43,8 +42,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _use_tcmalloc() -> None:
     """Start again with tcmalloc in place: glibc gives big buffers back to the system, and every step faults them in
-    again (half of a training step on CPUs). Does nothing where it is not installed."""
-    if sys.platform != "linux" or "tcmalloc" in os.environ.get("LD_PRELOAD", "") or "RUNIR_ALLOCATOR" in os.environ:
+    again (half of a training step on CPUs). Does nothing where it is not installed, or inside another program."""
+    started_by_us = Path(sys.argv[0]).parent.name == "runir" or Path(sys.argv[0]).name == "runir"
+    if sys.platform != "linux" or not started_by_us or "tcmalloc" in os.environ.get("LD_PRELOAD", ""):
         return
     folders = [Path("/usr/lib"), Path("/usr/lib64"), *Path("/usr/lib").glob("*-linux-gnu")]
     found = next((str(f / name) for name in TCMALLOC for f in folders if (f / name).exists()), None)
@@ -52,6 +52,5 @@ def _use_tcmalloc() -> None:
         print("hint: install libtcmalloc-minimal4 (Debian) or gperftools for faster training", file=sys.stderr)
         return
     preload = " ".join(filter(None, [os.environ.get("LD_PRELOAD"), found]))
-    environment = os.environ | {"LD_PRELOAD": preload, "RUNIR_ALLOCATOR": found}
     sys.stdout.flush()
-    os.execve(sys.executable, [sys.executable, "-m", "runir", *sys.argv[1:]], environment)
+    os.execve(sys.executable, [sys.executable, "-m", "runir", *sys.argv[1:]], os.environ | {"LD_PRELOAD": preload})

@@ -122,6 +122,13 @@ class GaussianNoise:
     jpeg: float = 0.1
     jpeg_quality: tuple[int, int] = (85, 98)
 
+    def __post_init__(self) -> None:
+        """Refuse ranges that are upside down and shares outside [0, 1]."""
+        if not 0 <= self.sigma[0] <= self.sigma[1] or not 1 <= self.jpeg_quality[0] <= self.jpeg_quality[1] <= 100:
+            raise UsageError("awgn: sigma and jpeg_quality are ranges (low, high)")
+        if not all(0 <= share <= 1 for share in (self.clean, self.gray, self.jpeg)):
+            raise UsageError("awgn: clean, gray and jpeg are shares in [0, 1]")
+
     def __call__(self, clean: NDArray[np.uint8], rng: np.random.Generator) -> tuple[FloatPatch, FloatPatch]:
         """See Degrade."""
         if rng.random() < self.jpeg:

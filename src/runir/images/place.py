@@ -14,11 +14,16 @@ _NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSY
 
 
 def check_free(path: Path, overwrite: bool) -> None:
-    """Raise UsageError when nothing may be written at `path`: a folder, or a file unless `overwrite`."""
+    """Raise UsageError when nothing may be written at `path`: a folder, or a file unless `overwrite`.
+
+    Raises RunirError when a file stands where one of its folders should be.
+    """
     try:
         path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return
+    except NotADirectoryError as fault:
+        raise _failed(path, fault) from fault
     except (OSError, ValueError) as fault:
         raise UsageError(line(path, f"cannot be written ({reason(fault)})", "give another name")) from fault
     if path.is_dir():

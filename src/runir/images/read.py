@@ -25,7 +25,7 @@ def read_picture(path: str | os.PathLike[str], *, max_pixels: int = 2**30) -> Pi
     whole: damaged, truncated, empty, too large, or of a kind or bit depth that runir does not support.
     """
     path = Path(path)
-    _check_is_file(path)
+    check_is_file(path)
     try:
         with path.open("rb") as file:
             return _read(file, max_pixels)
@@ -38,7 +38,8 @@ def read_picture(path: str | os.PathLike[str], *, max_pixels: int = 2**30) -> Pi
         raise RunirError(line(path, what, "check the disk and the permissions")) from fault
 
 
-def _check_is_file(path: Path) -> None:
+def check_is_file(path: Path) -> None:
+    """Raise UsageError unless `path` is an ordinary file."""
     try:
         if path.is_dir():
             raise UsageError(line(path, "is a folder", "give a picture file"))

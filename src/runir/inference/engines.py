@@ -116,13 +116,18 @@ class TorchEngine:
             from runir.models.load import load_network
         except ImportError as error:
             raise UsageError("engine torch is not installed: pip install 'runir[train]'") from error
-        torch.set_num_threads(threads)
-        self._torch, self._network = torch, load_network(model)
+        self._torch, self._network, self._threads = torch, load_network(model), threads
 
     def __call__(self, tile: Tile) -> Tile:
         """See Engine."""
-        with self._torch.no_grad():
-            return np.asarray(self._network(self._torch.from_numpy(tile)).numpy(), np.float32)
+        torch = self._torch
+        before = torch.get_num_threads()  # a setting of the whole process: put back what the caller had
+        torch.set_num_threads(self._threads)
+        try:
+            with torch.no_grad():
+                return np.asarray(self._network(torch.from_numpy(tile)).numpy(), np.float32)
+        finally:
+            torch.set_num_threads(before)
 
 
 ENGINES: dict[str, Callable[[Model, int, Precision], Engine]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -107,7 +108,7 @@ class Restorer:
 
 def check_strength(strength: Any) -> float:
     """Strength as a float. Raises UsageError outside [0, 1]."""
-    if not isinstance(strength, int | float) or not 0 <= strength <= 1:
+    if not isinstance(strength, Real) or not 0 <= float(strength) <= 1:
         raise UsageError(f"strength = {strength}: a number from 0 (unchanged) to 1 (full) is needed")
     return float(strength)
 

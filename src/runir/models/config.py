@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from runir.config import build
 from runir.errors import UsageError
 
 Operator = Literal["ssa", "conv", "csa"]
@@ -79,19 +80,7 @@ class RUNConfig:
                 need *= step
         return self.stem * need
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for a card or a checkpoint."""
-        from dataclasses import asdict
-
-        data = asdict(self)
-        data["levels"] = list(data["levels"])
-        return data
-
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> RUNConfig:
-        """Inverse of to_dict. Raises UsageError for unknown keys."""
-        try:
-            levels = tuple(LevelConfig(**level) for level in data["levels"])
-            return cls(levels=levels, **{k: v for k, v in data.items() if k != "levels"})
-        except (KeyError, TypeError) as error:
-            raise UsageError(f"network description: {error}") from error
+        """From a card, a recipe or a checkpoint. Raises UsageError for unknown, missing or mistyped keys."""
+        return build(cls, data, "network.")

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import torch
 from onnx import ModelProto, TensorProto, helper, numpy_helper
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from runir.models.run import RUN
@@ -36,8 +36,8 @@ def export(network: RUN, tile: int, folder: Path) -> tuple[Path, Path]:
     network.load_state_dict({name: t.float() for name, t in state.items()})
     folder.mkdir(parents=True, exist_ok=True)
     safetensors, onnx_file = folder / "model.safetensors", folder / "model.onnx"
-    save_file(state, str(safetensors))
-    onnx.save(to_onnx(network, tile), str(onnx_file))
+    safetensors.write_bytes(save(state))
+    onnx_file.write_bytes(to_onnx(network, tile).SerializeToString())
     return onnx_file, safetensors
 
 

@@ -5,39 +5,24 @@ Written to a temporary file in the same folder, then moved into place, so a kill
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from runir.errors import RunirError, UsageError
+from runir.images.place import place
 
 
 def save_tensors(tensors: Mapping[str, Tensor], state: Mapping[str, Any], path: Path) -> None:
     """Write tensors and a JSON-able state atomically. Raises RunirError when the disk refuses."""
-    own = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    temporary = ""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        os.close(handle)
-        save_file(own, temporary, metadata={"state": json.dumps(dict(state), sort_keys=True)})
-        with open(temporary, "rb+") as file:  # noqa: PTH123
-            os.fsync(file.fileno())
-        os.replace(temporary, path)  # noqa: PTH105
-    except (OSError, SafetensorError) as error:
-        raise RunirError(f"{path}: cannot be written ({error}); free space or choose another folder") from error
-    finally:
-        with contextlib.suppress(OSError):
-            Path(temporary).unlink()
+    own = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    place(save(own, metadata={"state": json.dumps(dict(state), sort_keys=True)}), path, overwrite=True)
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

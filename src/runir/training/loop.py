@@ -6,18 +6,24 @@ loss and the global residual stay in float32.
 
 from __future__ import annotations
 
+import contextlib
 import math
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any, Literal
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
 from runir.data.samples import PairSource, StepBatches, batches
-from runir.errors import RunirError
+from runir.errors import RunirError, UsageError
+from runir.models.run import RUN
 from runir.training.checkpoint import (
     load_optimiser,
     optimiser_tensors,
@@ -73,19 +79,25 @@ class Progress:
 class Trainer:
     """A run: network, optimisers, average, position. Build it, optionally load(), then run()."""
 
-    def __init__(self, recipe: Recipe, model: nn.Module, source: PairSource) -> None:
+    def __init__(self, recipe: Recipe, model: RUN, source: PairSource) -> None:
         """Model: the network with its starting weights. source: draws training pairs."""
         precision = {"auto": hardware_precision(), "f32": "no", "bf16": "bf16"}[recipe.precision]
+        AcceleratorState._reset_state()  # Accelerate keeps one precision per process; a second run may want another
         self.accelerator = Accelerator(mixed_precision=precision)
+        ranks = self.accelerator.num_processes
+        if any(phase.batch % ranks for phase in recipe.schedule.phases):
+            raise UsageError(f"schedule.phases: every batch must be a multiple of the {ranks} processes")
         torch.manual_seed(recipe.seed)
         self.recipe, self.source = recipe, source
-        self.model = model.to(self.accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = model
+        self.model.to(self.accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = WeightAverage(self.model, recipe.optim.ema)
         self.loss = LOSSES[recipe.loss.name]
         self.optimisers = build_optimisers(self.model, recipe.optim)
         self.step = 0
         self.total = recipe.schedule.steps or 0
         self._bad_steps = 0
+        self._stop = False
         self.network = self.accelerator.prepare(torch.compile(self.model) if recipe.compile else self.model)
 
     # -- state -------------------------------------------------------------------------------------------------
@@ -119,13 +131,38 @@ class Trainer:
 
     def run(self, report: Callable[[Progress], None], at_step: Callable[[int], dict[str, float] | None]) -> None:
         """Train to the end. report: called every log_every steps and after a validation. at_step: called after
-        each step with the number of steps done; may save or validate, and returns validation PSNRs if it did."""
+        each step with the number of steps done; may save or validate, and returns validation PSNRs if it did.
+
+        Ctrl-C is obeyed after the step in hand, so that weights and position belong together (KeyboardInterrupt)."""
+        with self._interruptible():
+            self._run(report, at_step)
+
+    @contextlib.contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            if self._stop:  # asked twice: at once
+                signal.default_int_handler(number, frame)
+            self._stop = True
+
+        before = signal.signal(signal.SIGINT, stop)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _run(self, report: Callable[[Progress], None], at_step: Callable[[int], dict[str, float] | None]) -> None:
         if not self.total:
             self.total = self._steps_for(self.recipe.schedule.hours or 0.0)
         self.accelerator.print(f"{self.total} steps, from {self.step}")
         data = self._batches(self.step, self.total)
         pixels, begun = 0, time.perf_counter()
         while self.step < self.total:
+            if self._stop:
+                raise KeyboardInterrupt
             degraded, clean = next(data)
             loss, norm = self.train_step(degraded, clean)
             self.step += 1
@@ -202,8 +239,8 @@ class Trainer:
             pixels = timed * phase.batch * phase.patch**2
             seconds_per_pixel += phase.share * (time.perf_counter() - begun) / pixels
         self._undo(saved)
-        agreed = accelerator.reduce(torch.tensor(seconds_per_pixel, device=accelerator.device), "mean").item()
-        budget = hours * 3600 / agreed
+        own = torch.tensor(seconds_per_pixel, device=accelerator.device)
+        budget = hours * 3600 / float(accelerator.reduce(own, "mean"))
         return max(1, round(sum(p.share * budget / (p.batch * p.patch**2) for p in self.recipe.schedule.phases)))
 
     def _undo(self, saved: dict[str, Tensor]) -> None:

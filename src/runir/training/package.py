@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from runir.config import build, to_plain
+from runir.config import build, dump_toml, to_plain
 from runir.errors import RunirError, UsageError
 from runir.models.complexity import macs_per_pixel, parameters
 from runir.models.config import RUNConfig
@@ -18,7 +18,7 @@ from runir.training.checkpoint import load_tensors
 from runir.training.recipe import Recipe
 from runir.training.session import WEIGHTS
 from runir.weights.card import ModelCard, Score, write_card
-from runir.weights.registry import CARD, Model
+from runir.weights.registry import CARD, EFFECTIVE_RECIPE, Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,8 @@ class CardTexts:
 def package_run(run: Path, to: Path, *, tile: int, overlap: int, texts: CardTexts) -> Model:
     """Export the averaged weights of a run folder into to/NAME.
 
-    Raises UsageError when the folder holds no run or the tile does not fit."""
+    Raises UsageError when the folder holds no run or the tile does not fit.
+    """
     tensors, state = load_tensors(run / WEIGHTS)
     try:
         config, recipe = RUNConfig.from_dict(state["network"]), build(Recipe, state["recipe"])
@@ -45,6 +46,7 @@ def package_run(run: Path, to: Path, *, tile: int, overlap: int, texts: CardText
         raise UsageError(f"tile = {tile}: a multiple of {config.multiple} is needed")
     if not 0 <= overlap <= tile // 2:
         raise UsageError(f"overlap = {overlap}: 0 to half a tile is needed")
+    shown = replace(recipe, data=replace(recipe.data, folders=tuple(Path(f).name for f in recipe.data.folders)))
     network = RUN(config)
     network.load_state_dict(tensors)
     folder = to / recipe.name
@@ -62,6 +64,7 @@ def package_run(run: Path, to: Path, *, tile: int, overlap: int, texts: CardText
         network=to_plain(config),
         **asdict(texts),
     )
+    (folder / EFFECTIVE_RECIPE).write_text(dump_toml(to_plain(shown)), "utf-8")
     write_card(card, folder / CARD)
     return Model(card, folder)
 

@@ -27,13 +27,20 @@ class DataSection:
 
     held_out: a file of picture names, one per line, relative to the recipe; never trained on, used for validation.
     degradation: name and parameters of the on-the-fly degradation (kind "clean" only).
-    workers: processes that make batches ahead of the network (0: none).
+    workers: processes that make batches ahead of the network (0: none). folders: where the pictures are; --data goes
+    first.
     """
 
     kind: Literal["clean", "pairs"] = "clean"
     held_out: str | None = None
     degradation: dict[str, Any] = field(default_factory=dict)
     workers: int = 1
+    folders: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot run."""
+        if self.workers < 0:
+            raise UsageError("data.workers must not be negative")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +95,13 @@ class OptimSection:
     clip: float = 1.0
     ema: float = 0.999
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot run."""
+        if min(self.rate, self.matrix_rate, self.matrix_decay, self.weight_decay) < 0 or self.clip <= 0:
+            raise UsageError("optim: rates and decays must not be negative, clip must be positive")
+        if not all(0 <= value < 1 for value in (*self.betas, self.ema)):
+            raise UsageError("optim: betas and ema must be in [0, 1)")
+
 
 @dataclass(frozen=True, slots=True)
 class LossSection:
@@ -128,8 +142,8 @@ class Recipe:
         """Refuse what cannot run."""
         if (self.model.preset is None) == (self.model.network is None):
             raise UsageError("model: give either preset or network")
-        if self.log_every < 1 or self.checkpoint_every < 1:
-            raise UsageError("log_every and checkpoint_every must be positive")
+        if self.log_every < 1 or self.checkpoint_every < 1 or self.seed < 0:
+            raise UsageError("log_every and checkpoint_every must be positive, seed not negative")
 
 
 def load_recipe(path: Path, assignments: Sequence[str] = ()) -> Recipe:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
 from runir.config import build, dump_toml, to_plain
 from runir.data.pictures import find_pictures, load_all, read_name_list, split_held_out
 from runir.data.samples import CleanSource, Degrade, GaussianNoise, PairedSource, PairSource
 from runir.errors import UsageError, nearest
+from runir.images.place import place
 from runir.models.config import RUNConfig
 from runir.models.presets import preset
 from runir.models.run import RUN
@@ -29,6 +29,7 @@ from runir.training.validation import ValidationSet, clean_validation, pair_vali
 CHECKPOINT = "checkpoint.safetensors"
 WEIGHTS = "weights.safetensors"
 RECIPE = "recipe.toml"
+HELD_OUT = "held_out.txt"
 DEGRADATIONS: dict[str, type[Degrade]] = {"awgn": GaussianNoise}
 
 
@@ -69,15 +70,13 @@ def _degradation(table: dict[str, Any]) -> Degrade:
     return build(DEGRADATIONS[name], parameters, "data.degradation.")
 
 
-def load_data(recipe: Recipe, recipe_path: Path, folders: Sequence[Path]) -> tuple[PairSource, ValidationSet]:
+def load_data(recipe: Recipe, held_out: frozenset[str], folders: Sequence[Path]) -> tuple[PairSource, ValidationSet]:
     """Read the folders: (training source, validation set). Held-out pictures are never in the source."""
-    held_out: frozenset[str] = frozenset()
-    if recipe.data.held_out is not None:
-        held_out = read_name_list(recipe_path.parent / recipe.data.held_out)
     check = recipe.validation
     if recipe.data.kind == "clean":
+        degrade = _degradation(recipe.data.degradation)
         training, kept = split_held_out(find_pictures(folders), held_out)
-        source: PairSource = CleanSource(load_all(training), _degradation(recipe.data.degradation))
+        source: PairSource = CleanSource(load_all(training), degrade)
         return source, clean_validation(load_all(kept), check.levels, check.crop)
     inputs, targets = _paired(folders)
     training, kept = split_held_out(inputs, held_out)
@@ -112,6 +111,11 @@ class Session:
         self.main = trainer.accelerator.is_main_process
         self.board = SummaryWriter(str(out / "tensorboard")) if self.main else None
 
+    def close(self) -> None:
+        """Flush what TensorBoard still holds."""
+        if self.board is not None:
+            self.board.close()
+
     def at_step(self, step: int) -> dict[str, float] | None:
         """Save and validate when due. Returns validation PSNRs if it validated."""
         recipe, last = self.trainer.recipe, step == self.trainer.total
@@ -121,7 +125,7 @@ class Session:
         if not (self.main and due and self.data.groups):
             return None
         trainer = self.trainer
-        scores = validate(trainer.model, trainer.average, self.data, trainer.accelerator.device)
+        scores = validate(trainer.model.config, trainer.average, self.data, trainer.accelerator.device)
         self._append_scores(step, scores)
         return scores
 
@@ -135,12 +139,15 @@ class Session:
             writer.writerow([step, *(f"{value:.4f}" for value in scores.values())])
 
     def save(self) -> None:
-        """Checkpoint and the averaged weights so far, each atomically."""
+        """The averaged weights so far, then the checkpoint, each atomically: whoever finds the one has the other."""
         trainer = self.trainer
+        description = {
+            "network": to_plain(trainer.model.config),
+            "recipe": to_plain(trainer.recipe),
+            "step": trainer.step,
+        }
+        save_tensors(trainer.average.tensors, description, self.out / WEIGHTS)
         save_tensors(trainer.tensors(), trainer.state(), self.out / CHECKPOINT)
-        network = network_config(trainer.recipe).to_dict()
-        description = {"network": to_plain(network), "recipe": to_plain(trainer.recipe), "step": trainer.step}
-        save_tensors(trainer.average.tensors, json.loads(json.dumps(description)), self.out / WEIGHTS)
 
     def report(self, p: Progress) -> None:
         """One line for people, and the same numbers for TensorBoard."""
@@ -159,39 +166,63 @@ class Session:
             self.board.add_scalar(name, value, p.step)
 
 
+def _prepare(recipe: Recipe, source: Path, folders: Sequence[Path], out: Path) -> tuple[Recipe, frozenset[str]]:
+    """Make the run folder with the effective recipe and its own copy of the held-out list."""
+    names: frozenset[str] = frozenset()
+    data = replace(recipe.data, folders=tuple(str(folder.resolve()) for folder in folders))
+    if recipe.data.held_out is not None:
+        names = read_name_list(source.parent / recipe.data.held_out)
+        data = replace(data, held_out=HELD_OUT)
+    recipe = replace(recipe, data=data)
+    place(dump_toml(to_plain(recipe)).encode(), out / RECIPE, overwrite=True)
+    if recipe.data.held_out is not None:
+        place("".join(f"{name}\n" for name in sorted(names)).encode(), out / HELD_OUT, overwrite=True)
+    return recipe, names
+
+
 def run_training(
-    recipe_path: Path,
-    folders: Sequence[Path],
-    out: Path,
-    assignments: Sequence[str] = (),
-    resume: bool = False,
+    recipe_path: Path, folders: Sequence[Path], out: Path, assignments: Sequence[str] = (), resume: bool = False
 ) -> Path:
     """Train and return the path of the final weights (safetensors).
 
-    Raises UsageError for a wrong recipe, folder or run folder; KeyboardInterrupt after saving a checkpoint.
+    folders: of training pictures; empty means those that the recipe names. A resumed run uses the recipe, folders and
+    held-out list that the run folder holds. Raises UsageError for a wrong recipe, folder or run folder;
+    KeyboardInterrupt after saving a checkpoint.
     """
     if resume:
         if assignments:
             raise UsageError("--resume goes on with the saved recipe: leave --set out")
-        recipe = load_recipe(out / RECIPE)
-    else:
-        recipe = load_recipe(recipe_path, assignments)
-        if (out / CHECKPOINT).exists():
-            raise UsageError(f"{out}: holds a run already; add --resume to go on with it, or choose another --out")
-    source, data = load_data(recipe, recipe_path, folders)
-    model: nn.Module = build_network(recipe)
-    trainer = Trainer(recipe, model, source)
+        recipe_path = out / RECIPE
+    elif (out / CHECKPOINT).exists():
+        raise UsageError(f"{out}: holds a run already; add --resume to go on with it, or choose another --out")
+    recipe = load_recipe(recipe_path, assignments)
+    folders = folders or [Path(folder) for folder in recipe.data.folders]
+    if not folders:
+        raise UsageError(f"{recipe_path}: names no data.folders; give --data DIR")
+    find_pictures(
+        [f / "input" if recipe.data.kind == "pairs" else f for f in folders]
+    )  # refused before anything is made
+    held_out = frozenset[str]()
+    if recipe.data.held_out is not None:
+        held_out = read_name_list(recipe_path.parent / recipe.data.held_out)
+    source, data = load_data(recipe, held_out, folders)
+    trainer = Trainer(recipe, build_network(recipe), source)
     if resume:
         trainer.load(*load_tensors(out / CHECKPOINT))
     elif trainer.accelerator.is_main_process:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / RECIPE).write_text(dump_toml(to_plain(recipe)), "utf-8")
+        trainer.recipe, _ = _prepare(recipe, recipe_path, folders, out)
     session = Session(trainer, data, out)
+    if session.main:
+        counts = {len(group) for group in data.groups.values()} or {0}
+        print(f"{recipe.name}: validation on {max(counts)} held-out pictures, precision "
+              f"{trainer.accelerator.mixed_precision}", flush=True)  # fmt: skip
     try:
         trainer.run(session.report, session.at_step)
     except KeyboardInterrupt:
-        if session.main:
+        if session.main and trainer.total:
             session.save()
             print(f"interrupted at step {trainer.step}: saved; go on with --resume", flush=True)
         raise
+    finally:
+        session.close()
     return out / WEIGHTS

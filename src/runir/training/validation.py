@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from runir.data.samples import to_unit
 from runir.degradations import parse_degradation
 from runir.evaluation.metrics import psnr
+from runir.models.config import RUNConfig
+from runir.models.run import RUN
 from runir.training.optim import WeightAverage
 
 
@@ -32,26 +33,33 @@ def _centre(picture: NDArray[np.uint8], crop: int) -> NDArray[np.uint8]:
 def clean_validation(pictures: Sequence[NDArray[np.uint8]], levels: Sequence[str], crop: int) -> ValidationSet:
     """Central crops degraded by each level's spec (such as "awgn:25"); picture k uses seed k."""
     crops = [to_unit(_centre(picture, crop)) for picture in pictures]
-    groups = {
-        level: [
-            (parse_degradation(level).apply(clean, np.random.default_rng(k)), clean) for k, clean in enumerate(crops)
-        ]
-        for level in levels
-    }
+    groups = (
+        {}
+        if not crops
+        else {
+            level: [
+                (parse_degradation(level).apply(clean, np.random.default_rng(k)), clean)
+                for k, clean in enumerate(crops)
+            ]
+            for level in levels
+        }
+    )
     return ValidationSet(groups)
 
 
 def pair_validation(pairs: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]], crop: int) -> ValidationSet:
     """Central crops of given pairs, as one group "pairs"."""
+    if not pairs:
+        return ValidationSet({})
     crops = [(to_unit(_centre(degraded, crop)), to_unit(_centre(clean, crop))) for degraded, clean in pairs]
     return ValidationSet({"pairs": crops})
 
 
 @torch.no_grad()
-def validate(model: nn.Module, average: WeightAverage, data: ValidationSet, device: torch.device) -> dict[str, float]:
+def validate(config: RUNConfig, average: WeightAverage, data: ValidationSet, device: torch.device) -> dict[str, float]:
     """Mean PSNR (dB, 8-bit rounded) per group, of the averaged weights in float32."""
-    network = copy.deepcopy(model).eval()
-    network.load_state_dict(dict(network.state_dict()) | average.tensors)
+    network = RUN(config).to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    network.load_state_dict(average.tensors)
     scores: dict[str, float] = {}
     for name, pairs in data.groups.items():
         values = []

@@ -60,7 +60,7 @@ def read_card(path: Path) -> ModelCard:
     try:
         return build(ModelCard, read_toml(path))
     except UsageError as error:
-        raise RunirError(f"{path}: not a valid model card: {error}; reinstall runir") from error
+        raise RunirError(f"{path}: not a valid model card: {error}; reinstall runir, or export it again") from error
 
 
 def write_card(card: ModelCard, path: Path) -> None:

@@ -12,6 +12,7 @@ from runir.weights.card import ModelCard, read_card
 
 HOME = Path(__file__).parent
 CARD, ONNX, SAFETENSORS = "card.toml", "model.onnx", "model.safetensors"
+EFFECTIVE_RECIPE = "recipe.toml"  # as it was run
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,13 @@ def list_models(home: Path = HOME) -> list[Model]:
 
 
 def find_model(name: str, home: Path = HOME) -> Model:
-    """The model of this name. Raises UsageError with the nearest known name."""
+    """The model of this name, or in this folder (as `runir export` makes it).
+
+    Raises UsageError with the nearest known name; RunirError for a folder with a damaged card.
+    """
+    folder = Path(name)
+    if (folder / CARD).is_file():
+        return Model(read_card(folder / CARD), folder)
     models = _models(home)
     if name not in models:
         raise UsageError(f"unknown model {name!r}; {nearest(name, list(models))}")

@@ -48,7 +48,7 @@ def make_strip() -> None:
         pixels = (picture.clip(0, 1) * 255 + 0.5).astype(np.uint8)
         panel = Image.fromarray(pixels).crop((left, top, left + width, top + height))
         draw = ImageDraw.Draw(panel)
-        draw.rectangle((0, 0, 12 + 9 * len(title), 22), fill=(0, 0, 0))
+        draw.rectangle((0, 0, 14 + draw.textlength(title, font_size=15), 22), fill=(0, 0, 0))
         draw.text((7, 3), title, fill=(255, 255, 255), font_size=15)
         panels.append(panel)
     strip = Image.new("RGB", (2 * width + 6, height), (255, 255, 255))

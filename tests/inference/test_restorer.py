@@ -42,7 +42,7 @@ def test_shape_in_is_shape_out_and_the_input_stays(restorer: runir.Restorer, sha
     assert not np.shares_memory(out, picture)
 
 
-@pytest.mark.parametrize(("sigma", "gain"), [(15, 6.0), (25, 8.0), (50, 11.0)])
+@pytest.mark.parametrize(("sigma", "gain"), [(15, 4.5), (25, 7.0), (50, 9.0)])
 def test_noise_goes(restorer: runir.Restorer, clean: NDArray[np.float32], sigma: float, gain: float) -> None:
     if restorer.card.task != "denoise":
         pytest.skip("not a denoiser")
@@ -72,7 +72,7 @@ def test_gray_is_restored_as_gray(restorer: runir.Restorer, clean: NDArray[np.fl
     out = restorer(noisy)
     assert out.shape == noisy.shape
     before, after = (psnr(np.rint(x.clip(0, 1) * 255)[..., 0], gray * 255) for x in (noisy, out))
-    assert after - before > 7
+    assert after - before > 5
     np.testing.assert_array_equal(restorer(noisy[..., 0]), out[..., 0])
 
 

@@ -20,8 +20,7 @@ def relative_charbonnier(restored: Tensor, clean: Tensor) -> Tensor:
     """Mean over samples of log(Charbonnier + 0.03): weighs each sample by the inverse of its own error (ours).
 
     PSNR is a logarithm too: with a plain mean, heavy noise would own most of the gradient. The 0.03 (7.5 levels of
-    255) keeps nearly clean samples from owning it instead: with 0.01 clean pictures came out at 53 dB, which nobody
-    sees, and noisy ones worse (docs/design-notes.md).
+    255) keeps nearly clean samples from owning it instead (docs/design-notes.md).
     """
     per_sample = ((restored - clean).square() + EPSILON**2).sqrt().mean((1, 2, 3))
     return torch.log(per_sample + RELATIVE_FLOOR).mean()

@@ -24,7 +24,7 @@ def commands() -> list[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    shutil.copytree(ROOT / "samples", tmp_path / "samples")
+    shutil.copytree(ROOT / "samples", tmp_path / "samples", ignore=shutil.ignore_patterns("*.restored.*"))
     shutil.copytree(ROOT / "recipes", tmp_path / "recipes")
     (tmp_path / "photos").mkdir()
     for path in (ROOT / "tests/data").glob("*.webp"):

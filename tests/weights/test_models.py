@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 import runir
@@ -19,6 +20,7 @@ from runir.models.complexity import macs_per_pixel, parameters
 from runir.models.load import load_network
 from runir.training.recipe import load_recipe
 from runir.training.session import network_config
+from runir.training.validation import working_channels
 from runir.weights import Model, find_model, list_models
 from runir.weights.card import read_card
 from runir.weights.registry import EFFECTIVE_RECIPE
@@ -75,6 +77,14 @@ def test_the_stated_gain_is_reached_on_the_sample(model: Model) -> None:
     before, after = (psnr(np.rint(x.clip(0, 1) * 255), clean * 255) for x in (noisy, restored))
     assert after - before == pytest.approx(model.card.sample_gain, abs=0.02)
     assert model.card.sample_gain > 5
+
+
+@each
+def test_no_block_is_dead(model: Model) -> None:
+    clean = read_picture(ROOT / "tests/data/hippo.webp").pixels
+    noisy = parse_degradation(model.card.sample_degradation).apply(clean, np.random.default_rng(0))
+    shares = working_channels(load_network(model), [noisy], torch.device("cpu"))
+    assert min(shares.values()) > 0.25, shares
 
 
 @each

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 BRANCH_INIT = 0.1  # scale of each residual branch's last layer at the start
+SLOPE = 0.1  # of the leaky ReLU below zero
 
 
 def _near_identity(layer: nn.Conv2d | nn.Linear) -> None:
@@ -22,20 +23,26 @@ def _near_identity(layer: nn.Conv2d | nn.Linear) -> None:
 
 
 class ConvFeedForward(nn.Module):
-    """x + conv3x3(relu(conv3x3(x))). Dense 3x3 convolutions run near a CPU's arithmetic peak."""
+    """x + conv3x3(leaky_relu(conv3x3(x))). Dense 3x3 convolutions run near a CPU's arithmetic peak.
+
+    Leaky, since with ReLUs whole blocks closed during training and never opened again; during training a batch norm
+    stands behind the first convolution and is folded into it afterwards (docs/design-notes.md).
+    """
 
     def __init__(self, width: int) -> None:
         """Width: channels in and out."""
         super().__init__()
-        self.expand = nn.Conv2d(width, width, 3, padding=1)
-        self.project = nn.Conv2d(width, width, 3, padding=1)
-        nn.init.kaiming_normal_(self.expand.weight, nonlinearity="relu")
+        expand = nn.Conv2d(width, width, 3, padding=1)
+        self.expand: nn.Module = expand
+        self.project = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        nn.init.zeros_(expand.bias)  # type: ignore[arg-type]
+        nn.init.kaiming_normal_(expand.weight, SLOPE, nonlinearity="leaky_relu")
         nn.init.kaiming_normal_(self.project.weight, nonlinearity="linear")
         _near_identity(self.project)
 
     def forward(self, x: Tensor) -> Tensor:
         """B x C x H x W -> the same shape."""
-        out: Tensor = x + self.project(F.relu(self.expand(x)))
+        out: Tensor = x + self.project(F.leaky_relu(self.expand(x), SLOPE))
         return out
 
 
@@ -150,4 +157,4 @@ class CSABlock(nn.Module):
 
 
 class ConvBlock(ConvFeedForward):
-    """The Conv Block: two dense 3x3 convolutions with one ReLU between, and a residual."""
+    """The Conv Block: two dense 3x3 convolutions with one leaky ReLU between, and a residual."""

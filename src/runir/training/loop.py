@@ -31,10 +31,12 @@ from runir.training.checkpoint import (
     prefixed,
 )
 from runir.training.losses import LOSSES
+from runir.training.norms import attach_norms, calibrate, freeze_norms
 from runir.training.optim import WeightAverage, build_optimisers
 from runir.training.recipe import Phase, Recipe
 
 MAX_BAD_STEPS = 20  # consecutive non-finite gradients before the run gives up
+CALIBRATION = 8  # batches that set the norms of a network with starting weights
 TIMED_WARMUP = (10, 40)  # steps not timed, then timed, to turn hours into steps
 
 
@@ -91,6 +93,8 @@ class Trainer:
         self.recipe, self.source = recipe, source
         self.model = model
         self.model.to(self.accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if recipe.optim.norms:
+            self._attach_norms()
         self.average = WeightAverage(self.model, recipe.optim.ema)
         self.loss = LOSSES[recipe.loss.name]
         self.optimisers = build_optimisers(self.model, recipe.optim)
@@ -99,6 +103,14 @@ class Trainer:
         self._bad_steps = 0
         self._stop = False
         self.network = self.accelerator.prepare(torch.compile(self.model) if recipe.compile else self.model)
+
+    def _attach_norms(self) -> None:
+        attach_norms(self.model)
+        self.model.to(self.accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if self.recipe.model.start is not None:
+            phase = self.recipe.schedule.phases[0]
+            data = StepBatches(self.source, [(CALIBRATION, phase.batch, phase.patch)], self.recipe.seed)
+            calibrate(self.model, (data[i][0].to(self.accelerator.device) for i in range(CALIBRATION)))
 
     # -- state -------------------------------------------------------------------------------------------------
 
@@ -180,6 +192,8 @@ class Trainer:
     def train_step(self, degraded: Tensor, clean: Tensor) -> tuple[Tensor, Tensor]:
         """One step on float32 B x C x P x P; returns the loss and the gradient's norm. A non-finite gradient is
         checked for before the step: that step is left out, and 20 in a row end the run with RunirError."""
+        if self.recipe.optim.norms:
+            freeze_norms(self.model, self.step >= self.recipe.optim.freeze * (self.total or 10**9))
         device = self.accelerator.device
         degraded = degraded.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
         restored = self.network(degraded)

@@ -87,16 +87,16 @@ def build_optimisers(model: nn.Module, section: OptimSection) -> list[torch.opti
 
 
 class WeightAverage:
-    """Exponential moving average of a model's parameters, in float32; a short run is not held back by the start."""
+    """Exponential moving average of a model's numbers (parameters and the norms' statistics), in float32; a short run
+    is not held back by the start."""
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         """Start from the model's present weights."""
         self.decay = decay
-        self.tensors = {name: p.detach().clone() for name, p in model.named_parameters()}
+        self.tensors = {name: t.detach().clone() for name, t in model.state_dict().items()}
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
         """Mix in the weights after `step` steps."""
         decay = min(self.decay, (step + 1) / (step + 10))
-        parameters = [p.detach() for p in model.parameters()]
-        torch._foreach_lerp_(list(self.tensors.values()), parameters, 1 - decay)
+        torch._foreach_lerp_(list(self.tensors.values()), list(model.state_dict().values()), 1 - decay)

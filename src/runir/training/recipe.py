@@ -83,7 +83,8 @@ class OptimSection:
 
     rate, weight_decay: AdamW's; matrix_rate, matrix_decay: Muon's. Muon's updates have singular values near 1, so a
     decay of d keeps those of the weights below about 1 / d, which a network without norms needs to stay stable.
-    clip: bound on the gradient's norm. ema: decay of the weight average.
+    clip: bound on the gradient's norm. ema: decay of the weight average. norms: train with batch norms, folded away
+    afterwards; freeze: share of the steps after which their statistics stay.
     """
 
     optimiser: Literal["muon", "adamw"] = "muon"
@@ -94,6 +95,8 @@ class OptimSection:
     weight_decay: float = 0.0
     clip: float = 1.0
     ema: float = 0.999
+    norms: bool = True
+    freeze: float = 0.5
 
     def __post_init__(self) -> None:
         """Refuse what cannot run."""
@@ -101,6 +104,8 @@ class OptimSection:
             raise UsageError("optim: rates and decays must not be negative, clip must be positive")
         if not all(0 <= value < 1 for value in (*self.betas, self.ema)):
             raise UsageError("optim: betas and ema must be in [0, 1)")
+        if not 0 <= self.freeze <= 1:
+            raise UsageError("optim.freeze is a share of the steps, in [0, 1]")
 
 
 @dataclass(frozen=True, slots=True)

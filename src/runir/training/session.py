@@ -23,8 +23,16 @@ from runir.models.presets import preset
 from runir.models.run import RUN
 from runir.training.checkpoint import load_tensors, save_tensors
 from runir.training.loop import Progress, Trainer
+from runir.training.norms import fold_norms
 from runir.training.recipe import Recipe, load_recipe
-from runir.training.validation import ValidationSet, clean_validation, pair_validation, validate
+from runir.training.validation import (
+    ValidationSet,
+    averaged_network,
+    clean_validation,
+    pair_validation,
+    validate,
+    working_channels,
+)
 
 CHECKPOINT = "checkpoint.safetensors"
 WEIGHTS = "weights.safetensors"
@@ -125,8 +133,14 @@ class Session:
         if not (self.main and due and self.data.groups):
             return None
         trainer = self.trainer
-        scores = validate(trainer.model.config, trainer.average, self.data, trainer.accelerator.device)
+        device = trainer.accelerator.device
+        network = averaged_network(trainer.model.config, trainer.average, device)
+        scores = validate(network, self.data, device)
         self._append_scores(step, scores)
+        pictures = [degraded for pairs in self.data.groups.values() for degraded, _ in pairs[:2]]
+        shares = working_channels(network, pictures, device)
+        block, share = min(shares.items(), key=lambda item: item[1])
+        print(f"step {step}: channels at work in the least active feed-forward: {share:.0%} ({block})", flush=True)
         return scores
 
     def _append_scores(self, step: int, scores: dict[str, float]) -> None:
@@ -146,7 +160,7 @@ class Session:
             "recipe": to_plain(trainer.recipe),
             "step": trainer.step,
         }
-        save_tensors(trainer.average.tensors, description, self.out / WEIGHTS)
+        save_tensors(fold_norms(trainer.average.tensors), description, self.out / WEIGHTS)
         save_tensors(trainer.tensors(), trainer.state(), self.out / CHECKPOINT)
 
     def report(self, p: Progress) -> None:

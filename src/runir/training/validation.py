@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from runir.data.samples import to_unit
 from runir.degradations import parse_degradation
 from runir.evaluation.metrics import psnr
+from runir.models.blocks import ConvFeedForward
 from runir.models.config import RUNConfig
 from runir.models.run import RUN
+from runir.training.norms import fold_norms
 from runir.training.optim import WeightAverage
 
 
@@ -55,11 +57,16 @@ def pair_validation(pairs: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]]
     return ValidationSet({"pairs": crops})
 
 
-@torch.no_grad()
-def validate(config: RUNConfig, average: WeightAverage, data: ValidationSet, device: torch.device) -> dict[str, float]:
-    """Mean PSNR (dB, 8-bit rounded) per group, of the averaged weights in float32."""
+def averaged_network(config: RUNConfig, average: WeightAverage, device: torch.device) -> RUN:
+    """The network that the averaged weights make, as it would ship: without norms, in float32."""
     network = RUN(config).to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    network.load_state_dict(average.tensors)
+    network.load_state_dict(fold_norms(average.tensors))
+    return network
+
+
+@torch.no_grad()
+def validate(network: RUN, data: ValidationSet, device: torch.device) -> dict[str, float]:
+    """Mean PSNR (dB, 8-bit rounded) per group."""
     scores: dict[str, float] = {}
     for name, pairs in data.groups.items():
         values = []
@@ -70,3 +77,31 @@ def validate(config: RUNConfig, average: WeightAverage, data: ValidationSet, dev
             values.append(psnr(np.rint(out * 255), np.rint(clean * 255)))
         scores[name] = float(np.mean(values))
     return scores
+
+
+@torch.no_grad()
+def working_channels(network: RUN, pictures: Sequence[NDArray[np.float32]], device: torch.device) -> dict[str, float]:
+    """Per feed-forward, the share of channels whose activation is at work on these pictures (H x W x 3).
+
+    A channel is at work when at least 1% of its positions lie on either side of the activation's kink; one that
+    stays on one side is linear. A block without any channel at work is dead weight.
+    """
+    positive: dict[str, list[Tensor]] = {}
+
+    def watch(name: str) -> Callable[[nn.Module, object, Tensor], None]:
+        def hook(_: nn.Module, __: object, out: Tensor) -> None:
+            positive.setdefault(name, []).append((out > 0).float().mean((0, 2, 3)))
+
+        return hook
+
+    hooks = [
+        module.expand.register_forward_hook(watch(name))
+        for name, module in network.named_modules()
+        if isinstance(module, ConvFeedForward)
+    ]
+    for picture in pictures:
+        network(torch.from_numpy(picture).permute(2, 0, 1)[None].to(device))
+    for handle in hooks:
+        handle.remove()
+    means = {name: torch.stack(values).mean(0) for name, values in positive.items()}
+    return {name: float(((m > 0.01) & (m < 0.99)).float().mean()) for name, m in means.items()}

@@ -7,8 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
+from runir.data.degrade import GaussianNoise
 from runir.data.pictures import find_pictures, load_all, load_rgb8, read_name_list, split_held_out
-from runir.data.samples import CleanSource, GaussianNoise, PairedSource, StepBatches, batches
+from runir.data.samples import CleanSource, PairedSource, StepBatches, batches
 from runir.errors import RunirError, UsageError
 
 RAMP = np.arange(64 * 48 * 3, dtype=np.uint32).reshape(64, 48, 3).astype(np.uint8)

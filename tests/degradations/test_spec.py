@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runir.degradations import CameraNoise, awgn, camera_noise, gray_awgn, parse_degradation
+from runir.degradations import CameraNoise, Drawn, LowLights, MotionBlurs, Rains, awgn, camera_noise, gray_awgn, parse_degradation
 from runir.degradations.spec import Awgn, Camera, GrayAwgn
 from runir.errors import UsageError
 
@@ -22,6 +22,9 @@ CLEAN = np.random.default_rng(0).random((12, 10, 3)).astype(np.float32)
         ("camera:shot=0.01", Camera(shot=0.01)),
         ("camera:jpeg=80, demosaic=none", Camera(demosaic="none", jpeg=80)),
         ("camera:read=1e-4,jpeg=none", Camera(read=1e-4, jpeg="none")),
+        ("rain", Drawn("rain", Rains())),
+        ("blur:size=15-31, sigma=2", Drawn("blur", MotionBlurs(size=(15, 31), sigma=(2, 2)))),
+        ("lowlight:shot=1e-5-1e-4,jpeg=0", Drawn("lowlight", LowLights(shot=(1e-5, 1e-4), jpeg=0))),
     ],
 )
 def test_parse(text: str, expected: object) -> None:
@@ -36,6 +39,9 @@ def test_parse(text: str, expected: object) -> None:
         ("camera", "camera"),
         ("camera:jpeg=80,shot=0.01", "camera:shot=0.01,jpeg=80"),
         ("camera:jpeg=none,read=0", "camera:read=0,jpeg=none"),
+        ("blur:sigma=2-2,size=15.0-31", "blur:size=15-31,sigma=2"),
+        ("rain:heavy=0.5", "rain"),
+        ("lowlight:shot=1e-5-1e-4", "lowlight:shot=1e-05-0.0001"),
     ],
 )
 def test_names_are_canonical(text: str, name: str) -> None:
@@ -66,6 +72,12 @@ def test_apply_is_the_function() -> None:
         np.testing.assert_array_equal(parse_degradation(text).apply(CLEAN, np.random.default_rng(3)), expected)
 
 
+@given(st.floats(0, 40), st.floats(0, 40), st.floats(0, 1))
+def test_ranges_survive_the_name(one: float, other: float, share: float) -> None:
+    drawn = Drawn("blur", MotionBlurs(size=(min(one, other), max(one, other)), rolling=share))
+    assert parse_degradation(drawn.name) == drawn
+
+
 def test_camera_draws_its_parameters_then_its_noise() -> None:
     rng = np.random.default_rng(3)
     expected = camera_noise(CLEAN, CameraNoise.sample(rng), rng)
@@ -85,7 +97,7 @@ def test_fixed_keys_stay_fixed_and_the_rest_is_drawn() -> None:
     [
         ("agwn:25", "unknown degradation 'agwn'; did you mean 'awgn'?"),
         ("camra", "did you mean 'camera'"),
-        ("xyz", "known: awgn, camera, gray-awgn"),
+        ("xyz", "known: awgn, blur, camera, gray-awgn, lowlight, rain"),
         ("awgn", "as in awgn:25; got ''"),
         ("awgn:strong", "as in awgn:25; got 'strong'"),
         ("awgn:nan", "got 'nan'"),
@@ -101,6 +113,13 @@ def test_fixed_keys_stay_fixed_and_the_rest_is_drawn() -> None:
         ("camera:jpeg=101", "1 to 100"),
         ("camera:jpeg=80.5", "whole number"),
         ("camera:demosaic=ahd", "none, bilinear, malvar; got ahd"),
+        ("blur:size", "write each key once"),
+        ("blur:sise=3", "did you mean 'size'"),
+        ("blur:size=big", "size needs a number or a range"),
+        ("blur:size=9-5", "ranges are (low, high)"),
+        ("rain:heavy=2", "shares in [0, 1]"),
+        ("lowlight:exposure=0", "above zero"),
+        ("lowlihgt", "did you mean 'lowlight'"),
     ],
 )
 def test_wrong_text_is_refused_in_one_line(text: str, line: str) -> None:

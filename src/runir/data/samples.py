@@ -6,21 +6,17 @@ run needs no sampler state and two processes see the same samples as one with th
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from runir.data.degrade import Degrade, FloatPatch, to_unit
 from runir.errors import UsageError
-
-FloatPatch = NDArray[np.float32]
 
 
 class PairSource(Protocol):
@@ -29,19 +25,6 @@ class PairSource(Protocol):
     def draw(self, rng: np.random.Generator, patch: int) -> tuple[FloatPatch, FloatPatch]:
         """(degraded, clean), each float32 patch x patch x 3."""
         ...
-
-
-class Degrade(Protocol):
-    """Makes a training pair from a clean uint8 patch."""
-
-    def __call__(self, clean: NDArray[np.uint8], rng: np.random.Generator) -> tuple[FloatPatch, FloatPatch]:
-        """(degraded, target), each float32 of the clean patch's shape; the target may differ from the patch."""
-        ...
-
-
-def to_unit(picture: NDArray[np.uint8]) -> FloatPatch:
-    """uint8 0 to 255 -> float32 in [0, 1]."""
-    return np.divide(picture, np.float32(255), dtype=np.float32)
 
 
 def _augment(pictures: tuple[NDArray[Any], ...], rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
@@ -80,10 +63,13 @@ class CleanSource:
     def draw(self, rng: np.random.Generator, patch: int) -> tuple[FloatPatch, FloatPatch]:
         """See PairSource."""
         index = min(int(np.searchsorted(self._cumulative, rng.random(), "right")), len(self._pictures) - 1)
-        picture = _at_least(self._pictures[index], patch)
-        rows, columns = _corner(picture.shape, patch, rng)
+        margin = self._degrade.margin
+        picture = _at_least(self._pictures[index], patch + 2 * margin)
+        rows, columns = _corner(picture.shape, patch + 2 * margin, rng)
         (clean,) = _augment((picture[rows, columns],), rng)
-        return self._degrade(np.ascontiguousarray(clean), rng)
+        degraded, target = self._degrade(np.ascontiguousarray(clean), rng)
+        inside = slice(margin, margin + patch)
+        return degraded[inside, inside], target[inside, inside]
 
 
 class PairedSource:
@@ -107,46 +93,16 @@ class PairedSource:
         return to_unit(degraded), to_unit(clean)
 
 
-@dataclass(frozen=True, slots=True)
-class GaussianNoise:
-    """Clean patch -> additive white Gaussian noise of a random level, not clipped (blind denoising).
+class MixedSource:
+    """Draws from one of two sources."""
 
-    sigma: range of the standard deviation in 8-bit levels, uniform. clean: share of samples without noise.
-    gray: share of samples turned gray, with one noise plane shared by the channels. jpeg: share of samples
-    whose clean picture is first JPEG-compressed (most real "clean" photos are), at a quality from jpeg_quality.
-    """
+    def __init__(self, first: PairSource, second: PairSource, share: float) -> None:
+        """Share: of samples that come from the second one, in [0, 1]."""
+        self._sources, self._share = (first, second), share
 
-    sigma: tuple[float, float] = (0.0, 55.0)
-    clean: float = 0.0
-    gray: float = 0.1
-    jpeg: float = 0.1
-    jpeg_quality: tuple[int, int] = (85, 98)
-
-    def __post_init__(self) -> None:
-        """Refuse ranges that are upside down and shares outside [0, 1]."""
-        if not 0 <= self.sigma[0] <= self.sigma[1] or not 1 <= self.jpeg_quality[0] <= self.jpeg_quality[1] <= 100:
-            raise UsageError("awgn: sigma and jpeg_quality are ranges (low, high)")
-        if not all(0 <= share <= 1 for share in (self.clean, self.gray, self.jpeg)):
-            raise UsageError("awgn: clean, gray and jpeg are shares in [0, 1]")
-
-    def __call__(self, clean: NDArray[np.uint8], rng: np.random.Generator) -> tuple[FloatPatch, FloatPatch]:
-        """See Degrade."""
-        if rng.random() < self.jpeg:
-            clean = _jpeg(clean, int(rng.integers(self.jpeg_quality[0], self.jpeg_quality[1] + 1)))
-        target = to_unit(clean)
-        planes = 3
-        if rng.random() < self.gray:
-            target = np.repeat(target @ np.array([[0.299], [0.587], [0.114]], np.float32), 3, axis=2)
-            planes = 1
-        sigma = 0.0 if rng.random() < self.clean else rng.uniform(*self.sigma)
-        noise = rng.standard_normal((*target.shape[:2], planes), dtype=np.float32)
-        return target + noise * np.float32(sigma / 255), target
-
-
-def _jpeg(picture: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "JPEG", quality=quality)
-    return np.asarray(Image.open(buffer))
+    def draw(self, rng: np.random.Generator, patch: int) -> tuple[FloatPatch, FloatPatch]:
+        """See PairSource."""
+        return self._sources[int(rng.random() < self._share)].draw(rng, patch)
 
 
 class StepBatches(Dataset[tuple[Tensor, Tensor]]):

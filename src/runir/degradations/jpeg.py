@@ -3,6 +3,7 @@
 import io
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from runir.degradations._picture import FloatPicture, Picture32, require_picture
@@ -26,11 +27,14 @@ def jpeg_round_trip(picture: FloatPicture, quality: int) -> Picture32:
     if not 1 <= quality <= 100:
         raise UsageError(f"JPEG quality is 1 to 100; {quality} is outside")
     levels = np.rint(np.clip(picture, 0.0, 1.0) * 255.0).astype(np.uint8)
+    return jpeg_levels(levels, quality, subsampling="4:2:0").astype(np.float32) / np.float32(255.0)
+
+
+def jpeg_levels(levels: npt.NDArray[np.uint8], quality: int, subsampling: str | int = -1) -> npt.NDArray[np.uint8]:
+    """The same for uint8 H x W x C; subsampling as Pillow takes it (-1: its default, 4:2:0)."""
     stream = io.BytesIO()
-    Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels).save(
-        stream, "JPEG", quality=quality, subsampling="4:2:0"
-    )
+    plain = levels[:, :, 0] if levels.shape[2] == 1 else levels
+    Image.fromarray(plain).save(stream, "JPEG", quality=quality, subsampling=subsampling)
     stream.seek(0)
     with Image.open(stream) as image:
-        decoded = np.asarray(image, dtype=np.float32)
-    return decoded.reshape(picture.shape) / np.float32(255.0)
+        return np.asarray(image).reshape(levels.shape)

@@ -1,13 +1,19 @@
-"""Degradations as written on the command line: `awgn:25`, `gray-awgn:15`, `camera:shot=0.01,jpeg=80`."""
+"""Degradations as written on the command line: `awgn:25`, `camera:shot=0.01,jpeg=80`, `blur:size=15-31`, `rain`."""
 
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from runir.degradations._picture import FloatPicture, Picture32
+from runir.degradations.blur import MotionBlurs, motion_blur
 from runir.degradations.camera import CameraNoise, camera_noise
+from runir.degradations.lowlight import LowLights, low_light
 from runir.degradations.noise import awgn, check_sigma, gray_awgn
+from runir.degradations.rain import Rains, rain
 from runir.errors import UsageError, nearest
 
 
@@ -99,8 +105,51 @@ class Camera:
         return camera_noise(clean, self.parameters(rng), rng)
 
 
+Ranges = MotionBlurs | Rains | LowLights
+
+
+class _Kind(NamedTuple):
+    ranges: type[MotionBlurs] | type[Rains] | type[LowLights]
+    degrade: Callable[[FloatPicture, Any, np.random.Generator], Picture32]
+
+
+KINDS = MappingProxyType(
+    {"blur": _Kind(MotionBlurs, motion_blur), "rain": _Kind(Rains, rain), "lowlight": _Kind(LowLights, low_light)}
+)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A degradation whose parameters are drawn anew for every picture.
+
+    Attributes:
+        kind: "blur", "rain" or "lowlight".
+        ranges: within which to draw; see `MotionBlurs`, `Rains`, `LowLights`.
+    """
+
+    kind: str
+    ranges: Ranges
+
+    @property
+    def name(self) -> str:
+        """The kind, then `:key=value,...` for ranges that are not the usual ones, in the order of their fields."""
+        usual = KINDS[self.kind].ranges()
+        changed = [f.name for f in fields(self.ranges) if getattr(self.ranges, f.name) != getattr(usual, f.name)]
+        text = ",".join(f"{key}={_range_text(getattr(self.ranges, key))}" for key in changed)
+        return f"{self.kind}:{text}" if text else self.kind
+
+    @property
+    def margin(self) -> int:
+        """Pixels of context that a training patch wants on every side."""
+        return self.ranges.margin
+
+    def apply(self, clean: FloatPicture, rng: np.random.Generator) -> Picture32:
+        """Draw parameters, then degrade; the result is in [0, 1]."""
+        return KINDS[self.kind].degrade(clean, self.ranges.draw(rng), rng)
+
+
 _CAMERA_KEYS = ("shot", "read", "demosaic", "jpeg")
-_NAMES = ("awgn", "gray-awgn", "camera")
+_NAMES = ("awgn", "gray-awgn", "camera", *KINDS)
 
 
 def parse_degradation(text: str) -> Degradation:
@@ -109,7 +158,9 @@ def parse_degradation(text: str) -> Degradation:
     Args:
         text: `awgn:SIGMA` or `gray-awgn:SIGMA` (8-bit levels, 0 to 255), `camera` (everything drawn per
             picture), or `camera:KEY=VALUE,...` with keys `shot`, `read` (variances), `demosaic` (none,
-            bilinear, malvar) and `jpeg` (1 to 100, or none).
+            bilinear, malvar) and `jpeg` (1 to 100, or none); `blur`, `rain` or `lowlight`, or with
+            `:KEY=VALUE,...`, where a key is a field of `MotionBlurs`, `Rains` or `LowLights` and a value a
+            number or a range such as `15-31`.
 
     Returns:
         A frozen, hashable degradation.
@@ -120,11 +171,40 @@ def parse_degradation(text: str) -> Degradation:
     name, colon, rest = text.strip().partition(":")
     if name == "camera":
         return _parse_camera(rest, text) if colon else Camera()
+    if name in KINDS:
+        return Drawn(name, _parse_ranges(KINDS[name].ranges, rest, text) if colon else KINDS[name].ranges())
     if name == "awgn":
         return Awgn(_sigma(rest, name))
     if name == "gray-awgn":
         return GrayAwgn(_sigma(rest, name))
     raise UsageError(f"unknown degradation '{name}'; {nearest(name, _NAMES)}")
+
+
+def _parse_ranges(cls: type[Ranges], rest: str, text: str) -> Ranges:
+    usual = {f.name: f.default for f in fields(cls)}
+    values: dict[str, Any] = {}
+    for item in rest.split(","):
+        key, equals, value = (part.strip() for part in item.partition("="))
+        if key not in usual:
+            raise UsageError(f"unknown key '{key}' in '{text}'; {nearest(key, list(usual))}")
+        if not equals or key in values:
+            raise UsageError(f"'{text}': write each key once, as in blur:size=15-31,sigma=2")
+        values[key] = _parse_range(key, value) if isinstance(usual[key], tuple) else _float(value, f"{key}: a number")
+    return cls(**values)
+
+
+def _parse_range(key: str, text: str) -> tuple[float, float]:
+    """`a` or `a-b` (an exponent may hold a minus of its own, as in 1e-4-1e-3)."""
+    parts = re.split(r"(?<=[^e])-", text, maxsplit=1)
+    low, high = (_float(part, f"{key} needs a number or a range such as 15-31") for part in (parts[0], parts[-1]))
+    return low, high
+
+
+def _range_text(value: float | tuple[float, float]) -> str:
+    if isinstance(value, tuple):
+        low, high = (_number(float(end)) for end in value)
+        return low if low == high else f"{low}-{high}"
+    return _number(float(value))
 
 
 def _sigma(text: str, name: str) -> float:

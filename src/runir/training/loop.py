@@ -85,7 +85,8 @@ class Trainer:
         """Model: the network with its starting weights. source: draws training pairs."""
         precision = {"auto": hardware_precision(), "f32": "no", "bf16": "bf16"}[recipe.precision]
         AcceleratorState._reset_state()  # Accelerate keeps one precision per process; a second run may want another
-        self.accelerator = Accelerator(mixed_precision=precision)
+        # Said outright: without cpu=True Accelerate takes processes on CPUs for strangers to each other.
+        self.accelerator = Accelerator(mixed_precision=precision, cpu=not torch.accelerator.is_available())
         ranks = self.accelerator.num_processes
         if any(phase.batch % ranks for phase in recipe.schedule.phases):
             raise UsageError(f"schedule.phases: every batch must be a multiple of the {ranks} processes")

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
+from torch.distributed.nn.functional import all_reduce
 
 from runir.models.blocks import ConvFeedForward
 
@@ -44,7 +45,22 @@ class NormedConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """B x C x H x W -> B x out x H x W."""
         y = self.convolve(x)
+        if self.training and distributed.is_initialized() and distributed.get_world_size() > 1:
+            return self._norm_across_processes(y.float())
         return F.batch_norm(y, self.mean, self.variance, self.gain, self.bias, self.training, MOMENTUM, EPS)
+
+    def _norm_across_processes(self, y: Tensor) -> Tensor:
+        """As one process with all of the samples would (PyTorch's own synchronised norm is for GPUs only)."""
+        processes = distributed.get_world_size()
+        count = processes * y.numel() // y.shape[1]
+        moments = torch.stack((y.mean((0, 2, 3)), y.square().mean((0, 2, 3)))) / processes
+        mean, square = all_reduce(moments).unbind()
+        variance = square - mean.square()
+        with torch.no_grad():
+            self.mean.lerp_(mean, MOMENTUM)
+            self.variance.lerp_(variance * (count / max(1, count - 1)), MOMENTUM)
+        gain = self.gain * (variance + EPS).rsqrt()
+        return y * gain[:, None, None] + (self.bias - mean * gain)[:, None, None]
 
 
 def attach_norms(model: nn.Module) -> None:

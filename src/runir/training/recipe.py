@@ -23,15 +23,17 @@ class ModelSection:
 
 @dataclass(frozen=True, slots=True)
 class DataSection:
-    """kind: "clean" (a folder of clean pictures, degraded on the fly) or "pairs" (folders input/ and target/).
+    """kind: "clean" (folders of clean pictures, degraded on the fly), "pairs" (folders that hold input/ and target/) or
+    "both"; pairs: share of the samples that come from given pairs if both.
 
     held_out: a file of picture names, one per line, relative to the recipe; never trained on, used for validation.
-    degradation: name and parameters of the on-the-fly degradation (kind "clean" only).
+    degradation: name and parameters of the on-the-fly degradation (not for kind "pairs").
     workers: processes that make batches ahead of the network (0: none). folders: where the pictures are; --data goes
     first.
     """
 
-    kind: Literal["clean", "pairs"] = "clean"
+    kind: Literal["clean", "pairs", "both"] = "clean"
+    pairs: float = 0.5
     held_out: str | None = None
     degradation: dict[str, Any] = field(default_factory=dict)
     workers: int = 1
@@ -41,6 +43,8 @@ class DataSection:
         """Refuse what cannot run."""
         if self.workers < 0:
             raise UsageError("data.workers must not be negative")
+        if not 0 <= self.pairs <= 1:
+            raise UsageError("data.pairs is a share in [0, 1]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,7 @@ class LossSection:
 @dataclass(frozen=True, slots=True)
 class ValidationSection:
     """every: steps between validations (0: only at the end); crop: side of the central part; levels: specs such as
-    "awgn:25" for kind "clean" (kind "pairs" scores the pairs themselves)."""
+    "awgn:25" for clean pictures (given pairs are scored as they are)."""
 
     every: int = 2000
     crop: int = 256

@@ -6,17 +6,17 @@ import csv
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.tensorboard import SummaryWriter
 
-from runir.config import build, dump_toml, to_plain
+from runir.config import dump_toml, to_plain
+from runir.data.degrade import build_degrade
 from runir.data.pictures import find_pictures, load_all, read_name_list, split_held_out
-from runir.data.samples import CleanSource, Degrade, GaussianNoise, PairedSource, PairSource
-from runir.errors import UsageError, nearest
+from runir.data.samples import CleanSource, MixedSource, PairedSource, PairSource
+from runir.errors import UsageError
 from runir.images.place import place
 from runir.models.config import RUNConfig
 from runir.models.presets import preset
@@ -38,7 +38,6 @@ CHECKPOINT = "checkpoint.safetensors"
 WEIGHTS = "weights.safetensors"
 RECIPE = "recipe.toml"
 HELD_OUT = "held_out.txt"
-DEGRADATIONS: dict[str, type[Degrade]] = {"awgn": GaussianNoise}
 
 
 def network_config(recipe: Recipe) -> RUNConfig:
@@ -70,30 +69,39 @@ def _start_file(start: str) -> Path:
     return find_model(start).safetensors
 
 
-def _degradation(table: dict[str, Any]) -> Degrade:
-    name = table.get("name", "awgn")
-    if name not in DEGRADATIONS:
-        raise UsageError(f"data.degradation.name = {name!r}; {nearest(str(name), list(DEGRADATIONS))}")
-    parameters = {key: value for key, value in table.items() if key != "name"}
-    return build(DEGRADATIONS[name], parameters, "data.degradation.")
-
-
 def load_data(recipe: Recipe, held_out: frozenset[str], folders: Sequence[Path]) -> tuple[PairSource, ValidationSet]:
     """Read the folders: (training source, validation set). Held-out pictures are never in the source."""
-    check = recipe.validation
-    if recipe.data.kind == "clean":
-        degrade = _degradation(recipe.data.degradation)
-        training, kept = split_held_out(find_pictures(folders), held_out)
-        source: PairSource = CleanSource(load_all(training), degrade)
-        return source, clean_validation(load_all(kept), check.levels, check.crop)
-    inputs, targets = _paired(folders)
-    training, kept = split_held_out(inputs, held_out)
-    partner = dict(zip(inputs, targets, strict=True))
+    clean, paired = split_folders(recipe.data.kind, folders)
+    source: PairSource | None = None
+    groups = ValidationSet({})
+    if clean:
+        training, kept = split_held_out(find_pictures(clean), held_out)
+        source = CleanSource(load_all(training), build_degrade(recipe.data.degradation))
+        groups = clean_validation(load_all(kept), recipe.validation.levels, recipe.validation.crop)
+    if paired:
+        inputs, targets = _paired(paired)
+        training, kept = split_held_out(inputs, held_out)
+        partner = dict(zip(inputs, targets, strict=True))
 
-    def pairs(paths: list[Path]) -> list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
-        return list(zip(load_all(paths), load_all([partner[p] for p in paths]), strict=True))
+        def pairs(paths: list[Path]) -> list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+            return list(zip(load_all(paths), load_all([partner[p] for p in paths]), strict=True))
 
-    return PairedSource(pairs(training)), pair_validation(pairs(kept), check.crop)
+        given = PairedSource(pairs(training))
+        source = given if source is None else MixedSource(source, given, recipe.data.pairs)
+        groups = ValidationSet(groups.groups | pair_validation(pairs(kept), recipe.validation.crop).groups)
+    if source is None:
+        raise UsageError("no training folders; give --data DIR")
+    return source, groups
+
+
+def split_folders(kind: str, folders: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """(folders of clean pictures, folders of pairs). Raises UsageError for a missing folder or one without pictures."""
+    paired = [f for f in folders if kind == "pairs" or (kind == "both" and (f / "input").is_dir())]
+    clean = [f for f in folders if f not in paired]
+    find_pictures([*clean, *(f / side for f in paired for side in ("input", "target"))])
+    if kind == "both" and not (clean and paired):
+        raise UsageError('data.kind = "both" needs folders of clean pictures and folders with input/ and target/')
+    return clean, paired
 
 
 def _paired(folders: Sequence[Path]) -> tuple[list[Path], list[Path]]:
@@ -213,9 +221,7 @@ def run_training(
     folders = folders or [Path(folder) for folder in recipe.data.folders]
     if not folders:
         raise UsageError(f"{recipe_path}: names no data.folders; give --data DIR")
-    find_pictures(
-        [f / "input" if recipe.data.kind == "pairs" else f for f in folders]
-    )  # refused before anything is made
+    split_folders(recipe.data.kind, folders)  # refused before anything is made
     held_out = frozenset[str]()
     if recipe.data.held_out is not None:
         held_out = read_name_list(recipe_path.parent / recipe.data.held_out)

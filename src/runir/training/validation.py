@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from runir.data.samples import to_unit
+from runir.data.degrade import to_unit
 from runir.degradations import parse_degradation
 from runir.evaluation.metrics import psnr
 from runir.models.blocks import ConvFeedForward

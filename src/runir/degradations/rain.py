@@ -1,0 +1,231 @@
+"""Rain: streaks of falling drops, drop by drop, and the veil of the distant ones.
+
+A drop falls several centimetres while the shutter is open, so it is seen as a line: long, wide, sharp or blurred, by
+distance and focus. The drops of one layer share wind, distance and focus; several layers make heavy rain.
+
+Sources. Rain as layers of streaks added to the scene: Li et al., "Rain Streak Removal Using Layer Priors", CVPR 2016;
+several directions, and veil (scattered light of drops too far to be seen one by one): Yang et al., "Deep Joint Rain
+Detection and Removal from a Single Image", CVPR 2017; screen blend: Luo et al., "Removing Rain from a Single Image via
+Discriminative Sparse Coding", ICCV 2015; appearance: Garg and Nayar, "Vision and Rain", IJCV 2007. The
+ranges are ours. Everything happens in sRGB-encoded values, as in these papers' data.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from runir.degradations._picture import FloatPicture, Picture32, require_picture
+from runir.degradations.jpeg import jpeg_round_trip
+from runir.errors import UsageError
+
+Blend = Literal["add", "screen", "cover"]
+
+
+@dataclass(frozen=True, slots=True)
+class RainLayer:
+    """Drops of one distance and wind.
+
+    Attributes:
+        density: streaks per 1000 pixels, >= 0.
+        length: mean length in pixels, > 0; each streak's differs by up to a third.
+        angle: degrees from the vertical; spread: standard deviation of single streaks about it, >= 0.
+        width: standard deviation across a streak in pixels, > 0 (defocus makes it larger).
+        brightness: of a streak's middle, mean, in [0, 1].
+    """
+
+    density: float
+    length: float
+    angle: float = 0.0
+    spread: float = 1.0
+    width: float = 0.6
+    brightness: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Check every range."""
+        values = (self.density, self.length, self.spread, self.width, self.brightness)
+        if not all(0.0 <= value < math.inf for value in values) or not math.isfinite(self.angle):
+            raise UsageError(f"rain: a layer's values must be zero or more and finite, got {self}")
+        if self.length <= 0.0 or self.width <= 0.0 or self.brightness > 1.0:
+            raise UsageError(f"rain: length and width must be above zero, brightness at most 1, got {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class Rain:
+    """The rain of one picture.
+
+    Attributes:
+        layers: drawn one over the other.
+        blend: how streaks S join the picture B: "add": B + S; "screen": B + S - B S; "cover": B (1 - S) + A S, where
+            A = `light`.
+        light: colour of streaks and veil, in [0, 1].
+        veil: share of the scene lost behind distant drops: B (1 - v) + A v, in [0, 1].
+        jpeg: quality 1 to 100 of the rainy file, or None.
+
+    Raises:
+        UsageError: a value is out of its range.
+    """
+
+    layers: tuple[RainLayer, ...]
+    blend: Blend = "add"
+    light: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    veil: float = 0.0
+    jpeg: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check every range."""
+        if self.blend not in get_args(Blend):
+            raise UsageError(f"rain: blend is one of {', '.join(get_args(Blend))}; got {self.blend}")
+        if not 0.0 <= self.veil <= 1.0 or not all(0.0 <= value <= 1.0 for value in self.light):
+            raise UsageError(f"rain: veil and light are in [0, 1], got {self.veil} and {self.light}")
+        if self.jpeg is not None and not 1 <= self.jpeg <= 100:
+            raise UsageError(f"rain: JPEG quality is 1 to 100, got {self.jpeg}")
+
+
+@dataclass(frozen=True, slots=True)
+class Rains:
+    """What is drawn for a picture: ranges (low, high) and shares in [0, 1].
+
+    Attributes:
+        heavy: share of pictures with two to five layers in different directions; the rest has one or two alike.
+        density: streaks per 1000 pixels of a layer, logarithmic; length, width: pixels, logarithmic; brightness.
+        slant: largest angle from the vertical in degrees.
+        dry: share without rain (a derainer must leave those alone). veiled: share with a veil of up to `veil`.
+        jpeg: share that is stored as JPEG of quality 80 to 98.
+    """
+
+    heavy: float = 0.5
+    density: tuple[float, float] = (0.3, 6.0)
+    length: tuple[float, float] = (8.0, 70.0)
+    width: tuple[float, float] = (0.4, 1.8)
+    brightness: tuple[float, float] = (0.1, 0.9)
+    slant: float = 50.0
+    dry: float = 0.03
+    veiled: float = 0.1
+    veil: float = 0.2
+    jpeg: float = 0.3
+
+    margin = 0  # drops beyond the border are drawn anyway
+
+    def __post_init__(self) -> None:
+        """Check every range by its ends."""
+        for low, high in (self.density, self.length, self.width, self.brightness):
+            if not 0.0 < low <= high < math.inf:
+                raise UsageError(f"rain: ranges are (low, high), above zero; got ({low}, {high})")
+        if not all(0.0 <= s <= 1.0 for s in (self.heavy, self.dry, self.veiled, self.veil, self.jpeg)):
+            raise UsageError("rain: heavy, dry, veiled, veil and jpeg are shares in [0, 1]")
+        if self.brightness[1] > 1.0 or not 0.0 <= self.slant <= 90.0:
+            raise UsageError("rain: brightness is at most 1, slant 0 to 90 degrees")
+
+    def draw(self, rng: np.random.Generator) -> Rain:
+        """Draw the rain of one picture."""
+        kind, blends, veils, dries, stores = rng.random(5)
+        wind, common = rng.uniform(-self.slant, self.slant), self._layer(rng, 0.0)
+        count = int(rng.integers(2, 6)) if kind < self.heavy else int(rng.integers(1, 3))
+        layers = [self._layer(rng, wind if kind >= self.heavy else rng.uniform(-self.slant, self.slant))
+                  for _ in range(count)]  # fmt: skip
+        if kind < self.heavy and blends < 0.5:  # every second heavy rain: one kind of drop from several directions
+            layers = [RainLayer(common.density, common.length, layer.angle, layer.spread, common.width,
+                                common.brightness) for layer in layers]  # fmt: skip
+        light = float(rng.uniform(0.75, 1.0))
+        tint = rng.uniform(-0.03, 0.03, 3)
+        blend: Blend = ("add", "add", "screen", "cover")[int(rng.integers(4))]  # type: ignore[assignment]
+        quality = int(rng.integers(80, 99))
+        veil = rng.uniform(0.0, self.veil)
+        return Rain(
+            () if dries < self.dry else tuple(layers),
+            blend,
+            light=(1.0, 1.0, 1.0) if blend == "add" else tuple(np.clip(light + tint, 0.0, 1.0).tolist()),
+            veil=veil if veils < self.veiled and dries >= self.dry else 0.0,
+            jpeg=quality if stores < self.jpeg else None,
+        )
+
+    def _layer(self, rng: np.random.Generator, wind: float) -> RainLayer:
+        density, length, width = (math.exp(rng.uniform(math.log(low), math.log(high)))
+                                  for low, high in (self.density, self.length, self.width))  # fmt: skip
+        angle, spread = wind + rng.normal(0.0, 3.0), rng.uniform(0.0, 4.0)
+        return RainLayer(density, length, angle, spread, width, rng.uniform(*self.brightness))
+
+
+def rain(clean: FloatPicture, params: Rain, rng: np.random.Generator) -> Picture32:
+    """Let it rain on a picture.
+
+    Args:
+        clean: H x W x C, sRGB-encoded, C 1 or 3, H, W >= 1; clipped to [0, 1].
+        params: the rain.
+        rng: source of the drops.
+
+    Returns:
+        float32, same shape, in [0, 1], rounded to 8 bit only by the JPEG file.
+
+    Raises:
+        UsageError: `clean` is not a picture.
+    """
+    require_picture(clean)
+    result = np.clip(clean, 0.0, 1.0).astype(np.float32)
+    light = np.array(params.light, np.float32)
+    if result.shape[2] == 1:
+        light = light.mean(keepdims=True)
+    for layer in params.layers:
+        streaks = np.minimum(streak_map(result.shape[0], result.shape[1], layer, rng), 1.0)[..., None]
+        if params.blend == "add":
+            result = result + streaks * light
+        else:
+            result = result + streaks * ((1.0 if params.blend == "screen" else light) - result)
+    result = np.clip(result * (1.0 - params.veil) + light * params.veil, 0.0, 1.0).astype(np.float32)
+    return result if params.jpeg is None else jpeg_round_trip(result, params.jpeg)
+
+
+def streak_map(height: int, width: int, layer: RainLayer, rng: np.random.Generator) -> Picture32:
+    """One layer of streaks, H x W, >= 0: each drop smears its light along its way, then across it (Gaussian)."""
+    reach = math.ceil(layer.length * 1.4) + 4
+    area = (height + 2 * reach) * (width + 2 * reach)
+    count = rng.poisson(layer.density * area / 1000.0)
+    start = rng.random((count, 2)) * (height + 2 * reach, width + 2 * reach) - reach
+    length = layer.length * rng.uniform(0.67, 1.33, count)
+    angle = np.deg2rad(layer.angle + layer.spread * rng.standard_normal(count))
+    strength = layer.brightness * rng.uniform(0.4, 1.0, count)
+    points = max(2, math.ceil(layer.length * 1.34))
+    along = (np.arange(points) + 0.5) / points
+    taper = np.minimum(1.0, 4.0 * np.minimum(along, 1.0 - along))  # a streak fades at both ends
+    # Light per pixel of length, times what the Gaussian across will spread: the middle then has the strength asked for.
+    light = (strength * length / points)[:, None] * taper * (layer.width * math.sqrt(math.tau))
+    y = start[:, :1] + (length * np.cos(angle))[:, None] * along
+    x = start[:, 1:] + (length * np.sin(angle))[:, None] * along
+    return _blur_across(_splat(height, width, y, x, light), layer.width)
+
+
+def _splat(height: int, width: int, y: np.ndarray, x: np.ndarray, light: np.ndarray) -> Picture32:  # type: ignore[type-arg]
+    """Add points of light to the pixels around them (bilinear); a border of 6 pixels is kept for the blur."""
+    tall, wide = height + 2 * _BORDER, width + 2 * _BORDER
+    y, x = y.ravel() + _BORDER, x.ravel() + _BORDER
+    inside = (y >= 0) & (y < tall - 1) & (x >= 0) & (x < wide - 1)
+    y, x, light = y[inside], x[inside], light.ravel()[inside]
+    row, column = y.astype(np.int64), x.astype(np.int64)
+    down, right = y - row, x - column
+    total = np.zeros(tall * wide)
+    for dy in (0, 1):
+        for dx in (0, 1):
+            weight = light * (down if dy else 1.0 - down) * (right if dx else 1.0 - right)
+            total += np.bincount((row + dy) * wide + column + dx, weight, tall * wide)
+    return total.reshape(tall, wide).astype(np.float32)
+
+
+_BORDER = 6
+
+
+def _blur_across(light: Picture32, width: float) -> Picture32:
+    """A Gaussian of this standard deviation; the border is cut off."""
+    radius = min(_BORDER, math.ceil(3.0 * width))
+    taps = np.exp(-0.5 * (np.arange(-radius, radius + 1) / width) ** 2)
+    taps = (taps / taps.sum()).astype(np.float32)
+    for axis in (0, 1):
+        size = light.shape[axis] - 2 * radius
+        light = sum(
+            (tap * np.take(light, np.arange(k, k + size), axis) for k, tap in enumerate(taps)), start=np.float32(0)
+        )
+    cut = _BORDER - radius
+    return light[cut : light.shape[0] - cut, cut : light.shape[1] - cut]

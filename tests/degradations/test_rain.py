@@ -1,0 +1,128 @@
+"""Rain: streaks of the stated length, width, angle and brightness, and how they join the picture."""
+
+import numpy as np
+import pytest
+
+from runir.degradations import Rain, RainLayer, Rains, rain
+from runir.degradations.rain import streak_map
+from runir.errors import UsageError
+
+CLEAN = np.random.default_rng(0).random((48, 60, 3)).astype(np.float32)
+LAYER = RainLayer(density=2.0, length=20.0, brightness=0.6)
+
+
+def moments(streaks: np.ndarray) -> tuple[float, float]:  # type: ignore[type-arg]
+    """(angle from the vertical in degrees, ratio of the axes) of the mean autocorrelation of a streak map."""
+    spectrum = np.abs(np.fft.fft2(streaks - streaks.mean())) ** 2
+    around = np.fft.fftshift(np.fft.ifft2(spectrum).real)
+    y, x = (np.arange(n) - n // 2 for n in around.shape)
+    near = (np.abs(y)[:, None] <= 12) & (np.abs(x) <= 12)
+    weight = np.where(near, around.clip(0), 0)
+    yy, xx, xy = ((weight * m).sum() for m in (y[:, None] ** 2, x[None] ** 2, y[:, None] * x))
+    values, vectors = np.linalg.eigh(np.array([[yy, xy], [xy, xx]]))
+    dy, dx = vectors[:, 1]
+    return float(np.rad2deg(np.arctan(dx / dy))), float(np.sqrt(values[1] / values[0]))
+
+
+@pytest.mark.parametrize("angle", [-40.0, 0.0, 25.0])
+def test_streaks_have_the_stated_angle(angle: float) -> None:
+    found, ratio = moments(streak_map(300, 300, RainLayer(1.0, 40.0, angle, spread=0.5), np.random.default_rng(1)))
+    assert found == pytest.approx(angle, abs=4)
+    assert ratio > 1.4
+
+
+def test_streaks_have_the_stated_length_width_and_brightness() -> None:
+    layer = RainLayer(0.02, 40.0, angle=0, spread=0, width=1.5, brightness=0.5)
+    heights, widths, peaks = [], [], []
+    for seed in range(200):
+        streaks = streak_map(160, 160, layer, np.random.default_rng(seed))
+        rows, columns = (np.flatnonzero(streaks.max(axis=axis) > 0.02) for axis in (1, 0))
+        whole = len(rows) and rows[0] > 3 and rows[-1] < 156 and columns[0] > 3 and columns[-1] < 156
+        if whole and len(columns) < 12:  # one streak
+            heights.append(np.ptp(rows))
+            widths.append(len(columns))
+            peaks.append(streaks.max())
+    assert len(peaks) > 15
+    assert np.mean(heights) == pytest.approx(40, rel=0.15)
+    assert 6 <= np.mean(widths) <= 10  # +-2 to 3 standard deviations
+    assert max(peaks) <= 0.53
+    assert min(peaks) > 0.18
+
+
+def test_density_counts_streaks() -> None:
+    thin, dense = (streak_map(200, 200, RainLayer(d, 20.0), np.random.default_rng(0)).sum() for d in (1.0, 4.0))
+    assert dense / thin == pytest.approx(4, rel=0.2)
+
+
+def test_streaks_cross_the_border() -> None:
+    layer = RainLayer(3.0, 40.0, 30.0)
+    streaks = np.mean([streak_map(64, 64, layer, np.random.default_rng(s)) for s in range(60)], axis=0)
+    rim = np.concatenate([streaks[:4].ravel(), streaks[-4:].ravel(), streaks[:, :4].ravel(), streaks[:, -4:].ravel()])
+    assert rim.mean() == pytest.approx(streaks[16:48, 16:48].mean(), rel=0.15)
+
+
+def test_blends() -> None:
+    black, white = np.zeros((40, 40, 3), np.float32), np.ones((40, 40, 3), np.float32)
+
+    def make(clean: np.ndarray, blend: str, light: float = 1.0) -> np.ndarray:  # type: ignore[type-arg]
+        return rain(clean, Rain((LAYER,), blend, (light,) * 3), np.random.default_rng(2))  # type: ignore[arg-type]
+
+    streaks = np.minimum(streak_map(40, 40, LAYER, np.random.default_rng(2)), 1)[..., None]
+    np.testing.assert_allclose(make(CLEAN[:40, :40], "add"), (CLEAN[:40, :40] + streaks).clip(0, 1), atol=1e-6)
+    screened = CLEAN[:40, :40] + streaks - CLEAN[:40, :40] * streaks
+    np.testing.assert_allclose(make(CLEAN[:40, :40], "screen"), screened, atol=1e-6)
+    np.testing.assert_allclose(make(black, "cover", 0.7), 0.7 * np.repeat(streaks, 3, 2), atol=1e-6)
+    np.testing.assert_array_equal(make(white, "add"), white)
+    np.testing.assert_allclose(make(white, "screen"), white, atol=1e-6)
+    assert make(white, "cover", 0.7).min() < 1
+
+
+def test_a_veil_lies_over_everything() -> None:
+    out = rain(CLEAN, Rain((), veil=0.25, light=(0.8, 0.8, 0.8)), np.random.default_rng(0))
+    np.testing.assert_allclose(out, 0.75 * CLEAN + 0.2, atol=1e-6)
+
+
+def test_no_rain_changes_nothing() -> None:
+    np.testing.assert_array_equal(rain(CLEAN, Rain(()), np.random.default_rng(0)), CLEAN)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 70, 1), (50, 33, 3)])
+def test_any_shape_and_range(shape: tuple[int, ...]) -> None:
+    clean = np.random.default_rng(0).random(shape)
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        out = rain(clean, Rains().draw(rng), rng)
+        assert out.shape == shape
+        assert out.dtype == np.float32
+        assert out.min() >= 0
+        assert out.max() <= 1
+
+
+def test_shares_of_what_is_drawn() -> None:
+    drawn = [Rains(dry=0.1, veiled=0.3, jpeg=0.4).draw(np.random.default_rng(seed)) for seed in range(500)]
+    assert np.mean([not d.layers for d in drawn]) == pytest.approx(0.1, abs=0.05)
+    assert np.mean([d.veil > 0 for d in drawn]) == pytest.approx(0.27, abs=0.07)
+    assert np.mean([d.jpeg is not None for d in drawn]) == pytest.approx(0.4, abs=0.08)
+    assert {len(d.layers) for d in drawn} == {0, 1, 2, 3, 4, 5}
+    scores = [np.mean((rain(CLEAN, d, np.random.default_rng(0)) - CLEAN) ** 2) for d in drawn[:120]]
+    levels = -10 * np.log10(np.array(scores) + 1e-9)
+    assert np.quantile(levels, 0.1) < 16  # from very heavy
+    assert np.quantile(levels, 0.8) > 24  # to light rain
+
+
+@pytest.mark.parametrize("values", [{"density": -1.0}, {"length": 0.0}, {"width": 0.0}, {"brightness": 1.5}])
+def test_bad_layers_are_refused(values: dict[str, float]) -> None:
+    with pytest.raises(UsageError, match="rain"):
+        RainLayer(**({"density": 1.0, "length": 10.0} | values))
+
+
+@pytest.mark.parametrize("values", [{"blend": "burn"}, {"veil": 2.0}, {"light": (2.0, 0.0, 0.0)}, {"jpeg": 0}])
+def test_bad_rain_is_refused(values: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match="rain"):
+        Rain((), **values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("values", [{"heavy": 2.0}, {"density": (0.0, 1.0)}, {"brightness": (0.5, 2.0)}, {"slant": 99.0}])
+def test_bad_ranges_are_refused(values: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match="rain"):
+        Rains(**values)  # type: ignore[arg-type]

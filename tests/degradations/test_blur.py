@@ -111,7 +111,9 @@ def test_no_motion_changes_nothing() -> None:
 
 def test_light_is_added_in_linear_light() -> None:
     clean = (picture() > 0.5).astype(np.float32)
-    bright, plain = (motion_blur(clean, MotionBlur(15, linear=flag), np.random.default_rng(5)) for flag in (True, False))
+    bright, plain = (
+        motion_blur(clean, MotionBlur(15, linear=flag), np.random.default_rng(5)) for flag in (True, False)
+    )
     inside = (slice(10, -10), slice(10, -10))
     np.testing.assert_allclose(srgb_to_linear(bright)[inside], plain[inside], atol=2e-3)
     assert bright.mean() > plain.mean() + 0.1

@@ -122,7 +122,9 @@ def test_bad_rain_is_refused(values: dict[str, object]) -> None:
         Rain((), **values)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("values", [{"heavy": 2.0}, {"density": (0.0, 1.0)}, {"brightness": (0.5, 2.0)}, {"slant": 99.0}])
+@pytest.mark.parametrize(
+    "values", [{"heavy": 2.0}, {"density": (0.0, 1.0)}, {"brightness": (0.5, 2.0)}, {"slant": 99.0}]
+)
 def test_bad_ranges_are_refused(values: dict[str, object]) -> None:
     with pytest.raises(UsageError, match="rain"):
         Rains(**values)  # type: ignore[arg-type]

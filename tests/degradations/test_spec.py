@@ -5,7 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runir.degradations import CameraNoise, Drawn, LowLights, MotionBlurs, Rains, awgn, camera_noise, gray_awgn, parse_degradation
+from runir.degradations import (
+    CameraNoise,
+    Drawn,
+    LowLights,
+    MotionBlurs,
+    Rains,
+    awgn,
+    camera_noise,
+    gray_awgn,
+    parse_degradation,
+)
 from runir.degradations.spec import Awgn, Camera, GrayAwgn
 from runir.errors import UsageError
 

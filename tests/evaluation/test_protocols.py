@@ -78,7 +78,7 @@ def test_every_protocol_says_what_it_does(name: str) -> None:
 
 
 def test_the_list_is_complete() -> None:
-    assert set(PROTOCOLS) == {"awgn-rgb", "rgb", "y-float", "y-uint8"}
+    assert set(PROTOCOLS) == {"awgn-rgb", "rgb", "y-float", "y-uint8", "lol-rgb", "lol-gtmean", "shift"}
 
 
 def test_unknown_name_suggests_the_nearest() -> None:
@@ -105,3 +105,60 @@ def test_values_that_are_not_finite_are_refused(value: float) -> None:
     broken[1, 2, 0] = value
     with pytest.raises(RunirError, match="not finite"):
         get_protocol("rgb").prepare(broken)
+
+
+# ---- with knowledge of the target --------------------------------------------------------------------------------
+
+
+def scene(height: int = 60, width: int = 70, channels: int = 1) -> npt.NDArray[np.float32]:
+    return np.random.default_rng(3).random((height, width, channels)).astype(np.float32)
+
+
+@pytest.mark.parametrize("move", [(0, 0), (7, -7), (-3, 5)])
+def test_shift_finds_the_translation(move: tuple[int, int]) -> None:
+    target = scene()
+    ours, answer = get_protocol("shift").planes(np.roll(target, move, (0, 1)), target)
+    assert ours.shape == answer.shape == (30, 40, 1)
+    np.testing.assert_array_equal(ours, answer)
+    np.testing.assert_allclose(answer, np.rint(target[15:-15, 15:-15] * 255), atol=1e-9)
+
+
+def test_shift_looks_no_further_than_seven_pixels() -> None:
+    ours, answer = get_protocol("shift").planes(np.roll(scene(), 8, 0), scene())
+    assert np.abs(ours - answer).mean() > 20
+
+
+def test_shift_is_the_best_of_all_and_gray() -> None:
+    rng = np.random.default_rng(0)
+    target, output = scene(channels=3), rng.random((60, 70, 3)).astype(np.float32)
+    weights = np.array([0.299, 0.587, 0.114])
+    gray = [(np.rint(p * 255.0) * weights).sum(2) for p in (output, target)]
+    errors = [
+        np.square(gray[0][15 + dy : 45 + dy, 15 + dx : 55 + dx] - gray[1][15:45, 15:55]).mean()
+        for dy in range(-7, 8)
+        for dx in range(-7, 8)
+    ]
+    ours, answer = get_protocol("shift").planes(output, target)
+    assert np.square(ours - answer).mean() == pytest.approx(min(errors))
+
+
+def test_shift_refuses_small_pictures() -> None:
+    with pytest.raises(RunirError, match="at least 41 x 41"):
+        get_protocol("shift").planes(scene(40, 70), scene(40, 70))
+
+
+def test_gt_mean_takes_the_brightness_from_the_target() -> None:
+    target = 0.4 * scene(channels=3)
+    for name, exact in (("lol-gtmean", True), ("lol-rgb", False)):
+        ours, answer = get_protocol(name).planes(0.3 * target, target)
+        assert (np.abs(ours - answer).max() <= 1) == exact
+    weights = np.array([0.299, 0.587, 0.114])
+    output = 0.5 * scene(channels=3)[::-1]
+    factor = (target * weights).sum(2).mean() / (output * weights).sum(2).mean()
+    expected = np.floor((output.astype(np.float64) * factor).clip(0, 1) * 255 + 0.5)
+    np.testing.assert_allclose(get_protocol("lol-gtmean").planes(output, target)[0], expected, atol=1)
+
+
+def test_gt_mean_of_a_black_output_stays_black() -> None:
+    ours, _ = get_protocol("lol-gtmean").planes(np.zeros((20, 20, 3), np.float32), scene(20, 20, 3))
+    assert not ours.any()

@@ -24,11 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare this verb's arguments."""
     parser.add_argument("--model", default="run-s.denoise", metavar="NAME", help="see `runir models`")
     parser.add_argument("--clean", type=Path, metavar="DIR", help="clean pictures, to be degraded by --degrade")
-    parser.add_argument("--degrade", metavar="SPEC", help="such as awgn:25, gray-awgn:25, camera")
+    parser.add_argument("--degrade", metavar="SPEC", help="such as awgn:25, gray-awgn:25, camera, blur, rain, lowlight")
     parser.add_argument("--input", type=Path, metavar="DIR", help="degraded pictures")
     parser.add_argument("--target", type=Path, metavar="DIR", help="their clean partners, of the same file names")
     parser.add_argument(
-        "--protocol", metavar="NAME", help="awgn-rgb (default for Gaussian noise), rgb (else), y-float, y-uint8"
+        "--protocol",
+        metavar="NAME",
+        help="awgn-rgb (default for Gaussian noise), rgb (else), y-float, y-uint8, lol-rgb, lol-gtmean, shift",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the degradation (default 0)")
     parser.add_argument("--strength", type=float, default=1.0, metavar="S", help="0 to 1 (default 1)")

@@ -82,9 +82,8 @@ def _score(restore: Restore, name: str, degraded: Pixels, target: Pixels, protoc
     output = restore(degraded)
     _require_same_shape(name, "output", output.shape, target.shape)
     try:
-        answer = protocol.prepare(target)
-        ours, theirs = protocol.prepare(output), protocol.prepare(degraded)
-        return Row(name, psnr(ours, answer), ssim(ours, answer), psnr(theirs, answer), ssim(theirs, answer))
+        ours, theirs = protocol.planes(output, target), protocol.planes(degraded, target)
+        return Row(name, psnr(*ours), ssim(*ours), psnr(*theirs), ssim(*theirs))
     except RunirError as error:
         raise RunirError(f"{name}: {error}") from error
 

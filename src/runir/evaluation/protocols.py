@@ -26,7 +26,10 @@ class Protocol:
         quantisation: when and how values are rounded.
         crop: what is cut off before scoring.
         averaging: how the scores of pictures become one.
+        adaptation: what is done to the output (and to the input, for its own score) with knowledge of the target.
         convert: 8-bit levels (int64, H x W x C, C 1 or 3) to the planes that are scored (float64, 0 to 255).
+        adapt: (output, target) -> output, in about [0, 1], before rounding; or None.
+        align: (output's planes, target's planes) -> both, of equal shape, after rounding; or None.
     """
 
     name: str
@@ -35,7 +38,25 @@ class Protocol:
     quantisation: str = "output, input and target clipped to [0, 1] and rounded to 8 bit, for scoring only"
     crop: str = "none"
     averaging: str = "PSNR over all pixels and channels and SSIM per picture, then the mean of pictures"
+    adaptation: str = "none"
     convert: Callable[[_Levels], Scorable] = field(repr=False)
+    adapt: Callable[[Picture, Picture], Picture] | None = field(default=None, repr=False)
+    align: Callable[[Scorable, Scorable], tuple[Scorable, Scorable]] | None = field(default=None, repr=False)
+
+    def planes(self, output: Picture, target: Picture) -> tuple[Scorable, Scorable]:
+        """Make an output and its target ready for scoring; both as for `prepare`, of equal shape.
+
+        Returns:
+            (output's, target's) planes, float64 in 0..255, of equal shape.
+
+        Raises:
+            RunirError: as of `prepare`, or the pictures are too small for the protocol.
+        """
+        _require_scorable(output)
+        if self.adapt is not None:
+            output = self.adapt(output, target)
+        ours, answer = self.prepare(output), self.prepare(target)
+        return (ours, answer) if self.align is None else self.align(ours, answer)
 
     def prepare(self, picture: Picture) -> Scorable:
         """Make a picture ready for scoring: clip to [0, 1], round to 8 bit (halves up), convert.
@@ -89,6 +110,36 @@ def _luma(levels: _Levels) -> _Levels:
     return weighted
 
 
+def _gray(levels: _Levels) -> Scorable:
+    """0.299 R + 0.587 G + 0.114 B, H x W x 1, not rounded; gray is R = G = B."""
+    weights = np.array([0.299, 0.587, 0.114])
+    gray: Scorable = (levels * weights).sum(axis=2, keepdims=True)
+    return gray
+
+
+def _to_mean_of_target(output: Picture, target: Picture) -> Picture:
+    ours, answer = (float((p * np.array([0.299, 0.587, 0.114])).sum(axis=2).mean()) for p in (output, target))
+    if ours <= 0.0:
+        return output
+    scaled: Picture = output * (answer / ours)
+    return scaled
+
+
+SHIFT, SHIFT_BORDER = 7, 15
+
+
+def _best_shift(output: Scorable, target: Scorable) -> tuple[Scorable, Scorable]:
+    """The output moved by whole pixels to where it fits best; a border is cut off both."""
+    height, width = target.shape[:2]
+    if min(height, width) < 2 * SHIFT_BORDER + 11:
+        raise RunirError(f"{width} x {height} is too small for protocol shift; at least 41 x 41 is needed")
+    rows, columns = height - 2 * SHIFT_BORDER, width - 2 * SHIFT_BORDER
+    answer = target[SHIFT_BORDER : SHIFT_BORDER + rows, SHIFT_BORDER : SHIFT_BORDER + columns]
+    moves = range(SHIFT_BORDER - SHIFT, SHIFT_BORDER + SHIFT + 1)
+    candidates = (output[y : y + rows, x : x + columns] for y in moves for x in moves)
+    return min(candidates, key=lambda c: float(np.square(c - answer).sum())), answer
+
+
 _LUMA_TEXT = "luma 16 + 65.481 R + 128.553 G + 24.966 B, R, G, B in [0, 1] from the 8-bit pictures"
 _KNOWN = (
     Protocol(
@@ -105,6 +156,29 @@ _KNOWN = (
         source="given pairs, probably as in the rain tables",
         colour=f"{_LUMA_TEXT}, rounded to 8 bit as by MATLAB's rgb2ycbcr for uint8",
         convert=_luma_uint8,
+    ),
+    Protocol(
+        name="lol-rgb",
+        source="given pairs: LOL's low-light pictures (Wei et al., BMVC 2018); no brightness is taken from the target",
+        colour="none: RGB",
+        convert=_all_channels,
+    ),
+    Protocol(
+        name="lol-gtmean",
+        source='given pairs: LOL, as in tables with "GT-mean" (Zhang et al., KinD, ACM MM 2019, and its followers)',
+        colour="none: RGB",
+        adaptation="scaled by mean(gray target) / mean(gray output), gray 0.299 R + 0.587 G + 0.114 B",
+        convert=_all_channels,
+        adapt=_to_mean_of_target,
+    ),
+    Protocol(
+        name="shift",
+        source="given pairs with an unknown translation, as blind deblurring leaves it (Levin et al., CVPR 2009)",
+        colour="gray 0.299 R + 0.587 G + 0.114 B from the 8-bit pictures, not rounded",
+        crop=f"{SHIFT_BORDER} pixels on every side",
+        adaptation=f"moved by whole pixels, at most {SHIFT} in each direction, to the highest PSNR",
+        convert=_gray,
+        align=_best_shift,
     ),
 )
 PROTOCOLS: MappingProxyType[str, Protocol] = MappingProxyType({p.name: p for p in _KNOWN})

@@ -26,11 +26,11 @@ def page() -> str:
             f"\n## {card.name}\n\n{card.description}. {card.parameters:,} parameters, {card.macs_per_pixel:,} MACs per "
             f"pixel, tile {card.tile}, overlap {card.overlap}.\n\n- Training data: {card.training_data}\n"
             f"- Training: {card.training}\n- Recipe: `{card.recipe}`\n- Licence of the weights: {card.licence}\n\n"
-            "| data | protocol | degradation | n | input | output | SSIM | baseline |\n"
+            "| data | protocol | degradation | n | input | output | SSIM | baseline, or note |\n"
             "|---|---|---|---|---|---|---|---|\n"
         )
         for s in card.scores:
-            baseline = f"{s.baseline_psnr:.2f} ({s.baseline})" if s.baseline_psnr is not None else ""
+            baseline = f"{s.baseline_psnr:.2f} ({s.baseline})" if s.baseline_psnr is not None else s.note
             parts.append(
                 f"| {s.data} | {s.protocol} | {s.degradation} | {s.n} | {s.input_psnr:.2f} | {s.psnr:.2f} "
                 f"| {s.ssim:.4f} | {baseline} |\n"

@@ -1,10 +1,11 @@
 """Time of the shipped networks per megapixel, against a network of FFDNet's shape, in one run.
 
-    python benchmarks/speed.py [--threads 2] [--json FILE]
+    python benchmarks/speed.py [--threads 2] [--json FILE] [--network "ssa48x1/1 conv64x3/3 csa128x4h4"]
 
 FFDNet's shape (Zhang, Zuo, Zhang, TIP 2018, colour): pixel-unshuffle by 2 with a noise map (15 channels), 12 dense
 3x3 convolutions with 96 channels and ReLU, pixel-shuffle; 0.85M parameters, random weights. Every network runs in
-OpenVINO in float32 on its tile; rounds alternate between the networks, medians count.
+OpenVINO in float32 on its tile; rounds alternate between the networks, medians count. --network adds one with random
+weights: per level, from the top, operator, width, x blocks down / blocks up, h heads.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +26,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from runir.models.complexity import macs_per_pixel
+from runir.models.config import RUNConfig
 from runir.models.export import trace
+from runir.models.run import RUN
 from runir.weights import list_models
 
 REFERENCE = "FFDNet's shape"
@@ -74,11 +79,28 @@ def measure(sources: dict[str, tuple[bytes, int]], threads: int, precision: str,
     return {name: float(np.median(values)) for name, values in times.items()}
 
 
-def speed_rows(threads: int, rounds: int = 15) -> list[dict[str, Any]]:
-    """One row per shipped model and the reference: seconds per megapixel in f32 and bf16, ratio to the reference."""
+def network(text: str) -> RUN:
+    """A RUN with random weights from text such as "ssa48x1/1 conv64x3/3 csa128x4h4"."""
+    levels = []
+    for part in text.split():
+        found = re.fullmatch(r"(ssa|conv|csa)(\d+)x(\d+)(?:/(\d+))?(?:h(\d+))?", part)
+        if found is None:
+            raise SystemExit(f"--network: cannot read {part!r}; write as in ssa48x1/1")
+        operator, width, down, up, heads = found.groups()
+        level = {"operator": operator, "width": int(width), "encoder": int(down)}
+        levels.append(level | {"decoder": int(up or 0), "heads": int(heads or 1)})
+    torch.manual_seed(0)
+    return RUN(RUNConfig.from_dict({"levels": levels}))
+
+
+def speed_rows(threads: int, rounds: int = 15, extra: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """One row per shipped model, the reference and each extra network: seconds per megapixel in f32 and bf16, ratio to
+    the reference."""
     reference = FFDNetShape()
     sources = {REFERENCE: (as_onnx(reference, 512), 512)}
     macs = {REFERENCE: macs_per_pixel(reference)}
+    for text in extra:
+        sources[text], macs[text] = (as_onnx(network(text), 512), 512), macs_per_pixel(network(text))
     for model in list_models():
         sources[model.card.name] = (model.checked_onnx(), model.card.tile)
         macs[model.card.name] = float(model.card.macs_per_pixel)
@@ -98,10 +120,11 @@ def speed_rows(threads: int, rounds: int = 15) -> list[dict[str, Any]]:
 
 def print_rows(rows: list[dict[str, Any]], threads: int) -> None:
     print(f"OpenVINO {ov.__version__.split('-')[0]}, {threads} threads, medians, seconds per megapixel")
-    print(f"{'network':<18}{'MACs/px':>9}{'f32':>8}{'ratio':>8}{'bf16':>8}{'ratio':>8}")
+    column = max(18, *(len(row["network"]) + 2 for row in rows))
+    print(f"{'network':<{column}}{'MACs/px':>9}{'f32':>8}{'ratio':>8}{'bf16':>8}{'ratio':>8}")
     for row in rows:
         print(
-            f"{row['network']:<18}{row['macs_per_pixel']:>9,}{row['f32_s_per_mpx']:>8.3f}{row['f32_ratio']:>7.3f}x"
+            f"{row['network']:<{column}}{row['macs_per_pixel']:>9,}{row['f32_s_per_mpx']:>8.3f}{row['f32_ratio']:>7.3f}x"
             f"{row['bf16_s_per_mpx']:>8.3f}{row['bf16_ratio']:>7.3f}x"
         )
 
@@ -111,8 +134,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--network", action="append", default=[], metavar="SPEC")
     options = parser.parse_args()
-    rows = speed_rows(options.threads, options.rounds)
+    rows = speed_rows(options.threads, options.rounds, options.network)
     print_rows(rows, options.threads)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1), "utf-8")

@@ -1,9 +1,10 @@
 """Measures again every score on the shipped cards and compares.
 
-    python benchmarks/verify_cards.py --data CBSD68=DIR --data Kodak24=DIR [--tolerance 0.01]
+    python benchmarks/verify_cards.py --data CBSD68=DIR --data Kodak24=DIR --data Rain100L=INPUTS:TARGETS \
+      [--tolerance 0.01]
 
-Exits with 1 when a score differs by more than the tolerance (dB), or when a card has a score for which no folder was
-given.
+One folder for scores of pictures that are degraded here, two for given pairs. Exits with 1 when a score differs by more
+than the tolerance (dB), or when a card has a score for which no folder was given.
 """
 
 from __future__ import annotations
@@ -13,9 +14,18 @@ import sys
 from pathlib import Path
 
 from runir.degradations import parse_degradation
-from runir.evaluation import evaluate, get_protocol, picture_files
+from runir.evaluation import Report, evaluate, get_protocol, paired_folders, picture_files, score_pairs
 from runir.inference import Restorer
-from runir.weights import list_models
+from runir.weights import Score, list_models
+
+
+def measure(restorer: Restorer, score: Score, folders: str) -> Report:
+    protocol = get_protocol(score.protocol)
+    if score.degradation:
+        degradation = parse_degradation(score.degradation)
+        return evaluate(restorer, picture_files(Path(folders)), degradation, protocol, seed=score.seed)
+    inputs, _, targets = folders.partition(":")
+    return score_pairs(restorer, paired_folders(Path(inputs), Path(targets)), protocol)
 
 
 def main() -> int:
@@ -23,24 +33,18 @@ def main() -> int:
     parser.add_argument("--data", action="append", default=[], metavar="NAME=DIR", required=True)
     parser.add_argument("--tolerance", type=float, default=0.01)
     options = parser.parse_args()
-    folders = {name: Path(folder) for name, _, folder in (item.partition("=") for item in options.data)}
+    folders = {name: folder for name, _, folder in (item.partition("=") for item in options.data)}
     wrong = 0
     for model in list_models():
         model.verify()
         restorer = Restorer(model)
         for score in model.card.scores:
-            row = f"{model.card.name:<16}{score.data:<10}{score.degradation:<10}"
+            row = f"{model.card.name:<16}{score.data:<15}{score.degradation or score.protocol:<12}"
             if score.data not in folders:
                 print(f"{row}NOT CHECKED: give --data {score.data}=DIR")
                 wrong += 1
                 continue
-            report = evaluate(
-                restorer,
-                picture_files(folders[score.data]),
-                parse_degradation(score.degradation),
-                get_protocol(score.protocol),
-                seed=score.seed,
-            )
+            report = measure(restorer, score, folders[score.data])
             good = abs(report.psnr - score.psnr) <= options.tolerance
             wrong += not good
             print(f"{row}card {score.psnr:.3f}  measured {report.psnr:.3f}  {'as stated' if good else 'DIFFERS'}")

@@ -118,7 +118,7 @@ def test_the_committed_list_has_one_name_a_line() -> None:
     path = Path(__file__).parents[2] / "recipes" / "held_out.txt"
     names = [line for line in path.read_text("utf-8").splitlines() if not line.startswith("#")]
     assert len(names) == len(set(names)) == len(read_name_list(path)) > 30
-    assert all(name.count(".") == 1 and name.endswith((".avif", ".jpg")) for name in names)
+    assert all(name.count(".") == 1 and name.endswith((".avif", ".jpg", ".webp")) for name in names)
 
 
 def test_a_bad_training_picture_is_named(tmp_path: Path) -> None:

@@ -227,6 +227,18 @@ def test_training_starts_from_given_weights(project: Path) -> None:
         torch.testing.assert_close(third[name], tensor, rtol=1e-4, atol=1e-5)
 
 
+def test_context_can_be_added_to_starting_weights(project: Path) -> None:
+    first = train(project, "first")
+    start = ("optim.norms=false", f"model.start={json.dumps(str(first))}")
+    second = load_tensors(train(project, "second", *start, "model.network.context=true", "optim.rate=0.0",
+                                "optim.matrix_rate=0.0"))[0]  # fmt: skip
+    old = load_tensors(first)[0]
+    assert {name for name in second if name not in old} == {
+        f"context.{layer}.{kind}" for layer in ("mix", "project") for kind in ("weight", "bias")
+    }
+    assert all(torch.equal(second[name], old[name]) for name in old)
+
+
 def test_non_finite_gradients_are_skipped_then_end_the_run(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(LOSSES, "charbonnier", lambda restored, clean: (restored - clean).mean() * float("nan"))
     with pytest.raises(RunirError, match="non-finite gradients in a row"):

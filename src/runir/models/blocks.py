@@ -15,7 +15,8 @@ BRANCH_INIT = 0.1  # scale of each residual branch's last layer at the start
 SLOPE = 0.1  # of the leaky ReLU below zero
 
 
-def _near_identity(layer: nn.Conv2d | nn.Linear) -> None:
+def near_identity(layer: nn.Conv2d | nn.Linear) -> None:
+    """Make the last layer of a residual branch small, so that the branch starts as a small change."""
     with torch.no_grad():
         layer.weight.mul_(BRANCH_INIT)
         if layer.bias is not None:
@@ -38,7 +39,7 @@ class ConvFeedForward(nn.Module):
         nn.init.zeros_(expand.bias)  # type: ignore[arg-type]
         nn.init.kaiming_normal_(expand.weight, SLOPE, nonlinearity="leaky_relu")
         nn.init.kaiming_normal_(self.project.weight, nonlinearity="linear")
-        _near_identity(self.project)
+        near_identity(self.project)
 
     def forward(self, x: Tensor) -> Tensor:
         """B x C x H x W -> the same shape."""
@@ -64,7 +65,7 @@ class WindowAttention(nn.Module):
         self.key = nn.Linear(width, width)
         self.value = nn.Linear(width, width)
         self.project = nn.Linear(width, width)
-        _near_identity(self.project)
+        near_identity(self.project)
         self.bias = nn.Parameter(torch.zeros(heads, (2 * window - 1) ** 2))
         row, col = (
             axis.flatten() for axis in torch.meshgrid(torch.arange(window), torch.arange(window), indexing="ij")
@@ -107,7 +108,7 @@ class ChannelAttention(nn.Module):
         self.key = nn.Conv2d(width, width, 1)
         self.value = nn.Conv2d(width, width, 1)
         self.project = nn.Conv2d(width, width, 1)
-        _near_identity(self.project)
+        near_identity(self.project)
         self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:

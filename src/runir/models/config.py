@@ -49,7 +49,8 @@ class RUNConfig:
     levels: from the top (highest resolution) to the bottom; each level has half the resolution of the one above.
     stem: pixel-unshuffle factor before the top level (1: the top level is at full resolution, 2: at half).
     window: side of the attention window in positions of its level. skip: how a skip joins the decoder.
-    channels: picture channels in and out.
+    channels: picture channels in and out. context: whether the mean of all positions of the bottom level is fed back to
+    each of them (for tasks that depend on the whole picture's brightness and colour).
     """
 
     levels: tuple[LevelConfig, ...]
@@ -57,6 +58,7 @@ class RUNConfig:
     window: int = 8
     skip: SkipFusion = "add"
     channels: int = 3
+    context: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from runir.models.blocks import ConvBlock, CSABlock, SSABlock
+from runir.models.blocks import SLOPE, ConvBlock, CSABlock, SSABlock, near_identity
 from runir.models.config import LevelConfig, RUNConfig
 
 
@@ -34,6 +34,23 @@ class _Up(nn.Module):
         return F.pixel_shuffle(self.expand(x), 2)
 
 
+class _Context(nn.Module):
+    """x + f(mean of x over all positions): tells every position how bright and colourful the whole picture is.
+
+    Channel attention cannot: its queries and keys are normalised. After Hu et al., "Squeeze-and-Excitation Networks",
+    CVPR 2018, added instead of multiplied.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.mix, self.project = nn.Linear(width, width), nn.Linear(width, width)
+        near_identity(self.project)
+
+    def forward(self, x: Tensor) -> Tensor:
+        change = self.project(F.leaky_relu(self.mix(x.mean((2, 3))), SLOPE))
+        return x + change[:, :, None, None]
+
+
 class RUN(nn.Module):
     """Picture in, restored picture out: x + head(U(stem(x))).
 
@@ -47,6 +64,7 @@ class RUN(nn.Module):
         levels = config.levels
         packed = config.channels * config.stem**2
         self.stem = nn.Conv2d(packed, levels[0].width, 3, padding=1)
+        self.context = _Context(levels[-1].width) if config.context else nn.Identity()
         self.encoders = nn.ModuleList(_blocks(level, level.encoder, config.window) for level in levels)
         self.decoders = nn.ModuleList(_blocks(level, level.decoder, config.window) for level in levels[:-1])
         pairs = list(itertools.pairwise(levels))
@@ -67,7 +85,7 @@ class RUN(nn.Module):
         multiple = self.config.multiple
         pad_h, pad_w = -height % multiple, -width % multiple
         padded = F.pad(x, (0, pad_w, 0, pad_h), mode="replicate") if pad_h or pad_w else x
-        # Inside, values are centred, in [-1, 1]: worth 0.2 dB in short runs (docs/design-notes.md).
+        # Inside, values are centred, in [-1, 1]: the first layers see both signs.
         residual = self._u(2 * padded - 1)[..., :height, :width]
         return x + 0.5 * residual.to(x.dtype)
 
@@ -76,7 +94,7 @@ class RUN(nn.Module):
         y = self.stem(F.pixel_unshuffle(x, stem) if stem > 1 else x)
         skips: list[Tensor] = []
         for index, encoder in enumerate(self.encoders):
-            y = encoder(y)
+            y = encoder(self.context(y) if index == len(self.downs) else y)
             if index < len(self.downs):
                 skips.append(y)
                 y = self.downs[index](y)

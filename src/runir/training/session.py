@@ -43,7 +43,7 @@ HELD_OUT = "held_out.txt"
 def network_config(recipe: Recipe) -> RUNConfig:
     """The network that the recipe names or describes."""
     if recipe.model.preset is not None:
-        return preset(recipe.model.preset)
+        return replace(preset(recipe.model.preset), context=recipe.model.context)
     return RUNConfig.from_dict(recipe.model.network or {})
 
 
@@ -53,8 +53,10 @@ def build_network(recipe: Recipe) -> RUN:
     model = RUN(network_config(recipe))
     if recipe.model.start is not None:
         tensors, _ = load_tensors(_start_file(recipe.model.start))
+        # Starting weights may lack the context, which starts as nearly nothing.
+        fresh = {name: t for name, t in model.state_dict().items() if name.startswith("context.")}
         try:
-            model.load_state_dict({name: t.float() for name, t in tensors.items()})
+            model.load_state_dict(fresh | {name: t.float() for name, t in tensors.items()})
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
             raise UsageError(f"model.start = {recipe.model.start!r} does not fit the network: {reason}") from error

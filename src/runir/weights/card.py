@@ -13,7 +13,8 @@ from runir.errors import RunirError, UsageError
 @dataclass(frozen=True, slots=True)
 class Score:
     """One measured row. protocol: see runir.evaluation; degradation: a spec such as "awgn:25", or "" for given
-    pairs; input_psnr: of the degraded pictures; baseline: name and PSNR (dB) of another method, and its source."""
+    pairs; input_psnr: of the degraded pictures; baseline: name and PSNR (dB) of another method, and its source;
+    note: what a reader of the score must know."""
 
     data: str
     protocol: str
@@ -26,6 +27,7 @@ class Score:
     seed: int = 0
     baseline: str = ""
     baseline_psnr: float | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

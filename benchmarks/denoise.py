@@ -13,15 +13,11 @@ import os
 import sys
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from runir.degradations import parse_degradation
-from runir.evaluation import Report, evaluate, get_protocol, picture_files, psnr
-from runir.images import read_picture
+from runir.evaluation import Report, evaluate, get_protocol, picture_files
 from runir.inference import Restorer
-from runir.training.package import add_scores
 from runir.weights import Model, Score, list_models
+from scores import as_score, update_card
 from speed import REFERENCE, print_rows, speed_rows
 
 ROOT = Path(__file__).parents[1]
@@ -35,24 +31,13 @@ MUST = {
 MUST_TIME = {"run-s.denoise": 0.55, "run-t.denoise": 0.20}
 MUST_CLEAN = {"run-s.denoise": 42.0}
 missed: list[float] = []
-SAMPLE, SAMPLE_DEGRADATION = ROOT / "tests" / "data" / "hippo.webp", "awgn:25"
 
 
 def score(restorer: Restorer, name: str, folder: Path, sigma: int) -> tuple[Score, Report]:
     report = evaluate(restorer, picture_files(folder), parse_degradation(f"awgn:{sigma}"), get_protocol("awgn-rgb"))
     baseline = FFDNET[name].get(sigma)
-    return Score(
-        data=name,
-        protocol=report.protocol,
-        degradation=f"awgn:{sigma}",
-        psnr=round(report.psnr, 3),
-        ssim=round(report.ssim, 4),
-        input_psnr=round(min(report.input_psnr, 99.0), 3),
-        input_ssim=round(report.input_ssim, 4),
-        n=len(report.rows),
-        baseline="FFDNet, told sigma (published)" if baseline else "",
-        baseline_psnr=baseline,
-    ), report
+    text = "FFDNet, told sigma (published)" if baseline else ""
+    return as_score(name, report, baseline=text, baseline_psnr=baseline), report
 
 
 def verdict(value: float, must: float | None, more_is_better: bool = True) -> str:
@@ -88,16 +73,6 @@ def quality(model: Model, folders: dict[str, Path], threads: int) -> list[Score]
     return scores
 
 
-def sample_gain(model: Model) -> float:
-    clean = read_picture(SAMPLE).pixels
-    noisy = parse_degradation(SAMPLE_DEGRADATION).apply(clean, np.random.default_rng(0))
-
-    def against_clean(picture: NDArray[np.float32]) -> float:
-        return psnr(np.rint(picture.clip(0, 1) * 255), clean * 255)
-
-    return round(against_clean(Restorer(model)(noisy)) - against_clean(noisy), 3)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cbsd68", type=Path, required=True)
@@ -115,7 +90,7 @@ def main() -> int:
     for model in models:
         scores = quality(model, folders, options.threads)
         if options.update_cards:
-            add_scores(model, scores, sample_degradation=SAMPLE_DEGRADATION, sample_gain=sample_gain(model))
+            update_card(model, scores)
     rows = speed_rows(options.threads)
     print_rows(rows, options.threads)
     for row in rows:

@@ -28,15 +28,19 @@ def main() -> None:
     parser.add_argument("--kodak24", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
+    if options.out.exists():
+        parser.error(f"{options.out} exists; a test set is made once")
     blur = parse_degradation(SPEC)
     files = picture_files(options.kodak24)
+    work = options.out.with_name(f"{options.out.name}.part")
     for side in ("input", "target"):
-        (options.out / side).mkdir(parents=True)
+        (work / side).mkdir(parents=True, exist_ok=True)
     for k, path in enumerate(files):
         clean = read_picture(path).pixels
         for side, pixels in (("input", blur.apply(clean, np.random.default_rng(SEED + k))), ("target", clean)):
             levels = np.rint(pixels.clip(0, 1) * 255).astype(np.uint8)
-            Image.fromarray(levels).save(options.out / side / f"{path.stem}.png")
+            Image.fromarray(levels).save(work / side / f"{path.stem}.png")
+    work.rename(options.out)
     print(f"{options.out}: {len(files)} pairs, {SPEC}, seed {SEED}")
 
 

@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 import runir
+from runir.data.degrade import to_unit
 from runir.data.pictures import load_rgb8
-from runir.data.samples import to_unit
 from runir.degradations import awgn
 
 ROOT = Path(__file__).parents[1]

@@ -15,10 +15,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from runir.evaluation import Report, get_protocol, paired_folders, score_pairs
+from runir.evaluation import get_protocol, paired_folders, score_pairs
 from runir.inference import Restorer
-from runir.training.package import add_scores
-from runir.weights import Model, Score, list_models
+from runir.weights import Model, list_models
+from scores import as_score, update_card
 
 ROOT = Path(__file__).parents[1]
 SIZES = ("run-s", "run-t")
@@ -50,20 +50,6 @@ TESTS = (
 )
 
 
-def as_score(test: Test, report: Report) -> Score:
-    return Score(
-        data=test.data,
-        protocol=test.protocol,
-        degradation="",
-        psnr=round(report.psnr, 3),
-        ssim=round(report.ssim, 4),
-        input_psnr=round(report.input_psnr, 3),
-        input_ssim=round(report.input_ssim, 4),
-        n=len(report.rows),
-        note=test.note,
-    )
-
-
 def needed(test: Test, size: str, input_psnr: float, larger: dict[Test, float]) -> float | None:
     """PSNR that this size must reach on this test."""
     if size != "run-s":
@@ -93,7 +79,7 @@ def main() -> int:
                 home = options.blur_set if test.data == "Kodak24-shake" else options.data
                 pairs = paired_folders(*(home / folder for folder in test.folders))
                 report = score_pairs(restorer, pairs, get_protocol(test.protocol))
-                scores.append(as_score(test, report))
+                scores.append(as_score(test.data, report, note=test.note))
                 if size == "run-s":
                     larger[test] = report.psnr
                 must = needed(test, size, report.input_psnr, larger)
@@ -103,7 +89,7 @@ def main() -> int:
                       f"{report.psnr:6.2f} dB  SSIM {report.ssim:.4f}   {verdict}")  # fmt: skip
                 sys.stdout.flush()
             if options.update_cards:
-                add_scores(models[name], scores)
+                update_card(models[name], scores)
     print(f"note, LOL: {SCENES}\n{missed} goals missed")
     return 1 if missed else 0
 

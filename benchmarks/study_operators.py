@@ -3,12 +3,12 @@
     python benchmarks/study_operators.py --data DIR [--data DIR] --held-out recipes/held_out.txt --out runs/study \\
       [--steps 8000] [--hours H] [--report]
 
-Placements, from the top level down: RUN (SSA, Conv, CSA), all SSA, all Conv, all CSA, the reverse (CSA, Conv, SSA). All
-have the depths of run-t; their widths are scaled, in steps of 4 channels, until the time per pixel in OpenVINO (f32, tile
-512, 2 threads, medians of alternating rounds) is within 5% of RUN's. Then each is trained with equal steps, data and
-seeds: denoising with seeds 0 and 1, one more task with seed 0. What --out already holds is not done again, so the study
-can be spread over several calls; --hours: start no further training after so long; --report: only print and plot
-(study.png in --out) what is there.
+Placements, from the top level down: RUN (SSA, Conv, CSA), all SSA, all Conv, all CSA, the reverse (CSA, Conv, SSA).
+All have the depths of run-t; their widths are scaled, in steps of 4 channels, until the time per pixel in OpenVINO
+(f32, tile 512, 2 threads, medians of alternating rounds) is within 5% of RUN's. Then each is trained with equal steps,
+data and seeds: denoising with seeds 0 and 1, deraining with seed 0. What --out already holds is not done again, so the
+study can be spread over several calls; --hours: start no further training after so long; --report: only print and
+plot (study.png in --out) what is there.
 """
 
 from __future__ import annotations
@@ -98,13 +98,21 @@ def fit(threads: int) -> dict[str, Any]:
             low, high = (factor, high) if ratio < 1 else (low, factor)
         assert best is not None
         if best[0] > TOLERANCE:  # the steps are coarse: let the bottom level alone take up the rest
+            base = best[2]["levels"]
             for extra in (-16, -8, 8, 16, 24, 32):
-                levels = [dict(level) for level in best[2]["levels"]]
+                levels = [dict(level) for level in base]
                 levels[2]["width"] += extra
                 times = seconds_per_megapixel({"RUN": found["RUN"]["network"], name: {"levels": levels}}, threads)
                 ratio = times[name] / times["RUN"]
                 if abs(ratio - 1) < best[0]:
                     best = (abs(ratio - 1), ratio, {"levels": levels})
+        # Measured once more: the best of many noisy measurements flatters.
+        times = seconds_per_megapixel({"RUN": found["RUN"]["network"], name: best[2]}, threads)
+        best = (0.0, times[name] / times["RUN"], best[2])
+        if abs(best[1] - 1) > TOLERANCE:
+            raise SystemExit(
+                f"{name}: {best[1]:.3f}x RUN's time, not within {TOLERANCE:.0%}; run it on an idle machine"
+            )
         found[name] = {"network": best[2], "ratio": best[1]}
         widths = [level["width"] for level in best[2]["levels"]]
         print(f"{name:<10}widths {widths}, {best[1]:.3f}x RUN's time", flush=True)

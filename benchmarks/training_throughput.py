@@ -18,9 +18,10 @@ import torch
 
 from runir.data.pictures import read_name_list
 from runir.data.samples import StepBatches, batches
+from runir.training.folders import load_data
 from runir.training.loop import Trainer
 from runir.training.recipe import load_recipe
-from runir.training.session import build_network, load_data
+from runir.training.session import build_network
 
 MUST = 0.70
 

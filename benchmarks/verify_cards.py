@@ -24,7 +24,9 @@ def measure(restorer: Restorer, score: Score, folders: str) -> Report:
     if score.degradation:
         degradation = parse_degradation(score.degradation)
         return evaluate(restorer, picture_files(Path(folders)), degradation, protocol, seed=score.seed)
-    inputs, _, targets = folders.partition(":")
+    inputs, colon, targets = folders.partition(":")
+    if not colon:
+        raise SystemExit(f"--data {score.data}={folders}: a score of given pairs needs INPUTS:TARGETS")
     return score_pairs(restorer, paired_folders(Path(inputs), Path(targets)), protocol)
 
 
@@ -45,7 +47,9 @@ def main() -> int:
                 wrong += 1
                 continue
             report = measure(restorer, score, folders[score.data])
-            good = abs(report.psnr - score.psnr) <= options.tolerance
+            input_psnr = min(report.input_psnr, 99.0)
+            good = abs(report.psnr - score.psnr) <= options.tolerance and len(report.rows) == score.n
+            good &= abs(input_psnr - score.input_psnr) <= options.tolerance and abs(report.ssim - score.ssim) <= 1e-3
             wrong += not good
             print(f"{row}card {score.psnr:.3f}  measured {report.psnr:.3f}  {'as stated' if good else 'DIFFERS'}")
             sys.stdout.flush()

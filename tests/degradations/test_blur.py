@@ -1,9 +1,12 @@
 """Motion blur: kernels with the stated size and centre, convolution against a plain sum, and what must stay."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from runir.degradations import MotionBlur, MotionBlurs, motion_blur
 from runir.degradations.kernels import STEPS, convolve, draw_path, full_convolution, roll_path, shake_path
@@ -11,7 +14,7 @@ from runir.degradations.transfer import linear_to_srgb, srgb_to_linear
 from runir.errors import UsageError
 
 
-def picture(height: int = 40, width: int = 52, channels: int = 3) -> np.ndarray:  # type: ignore[type-arg]
+def picture(height: int = 40, width: int = 52, channels: int = 3) -> NDArray[Any]:
     return np.random.default_rng(0).random((height, width, channels)).astype(np.float32)
 
 
@@ -53,6 +56,19 @@ def test_straight_and_shaky_paths_differ_in_length() -> None:
 
     assert length(0) < 1.45  # at most the diagonal
     assert length(6) > 1.6
+
+
+def test_every_jerk_nearly_turns_the_path_round() -> None:
+    turned = 0
+    for seed in range(40):
+        path = shake_path(np.random.default_rng(seed), shake=0, pull=0, jerks=3)
+        steps = np.diff(path, axis=0)
+        steps /= np.linalg.norm(steps, axis=1, keepdims=True)
+        cosines = (steps[1:] * steps[:-1]).sum(1)
+        jerks = cosines[cosines < 0.999]
+        assert (jerks < np.cos(np.deg2rad(110))).all()
+        turned += len(jerks)
+    assert 60 < turned < 180  # three each on average
 
 
 def test_roll_has_range_one_and_mean_zero() -> None:

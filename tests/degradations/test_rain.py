@@ -1,7 +1,10 @@
 """Rain: streaks of the stated length, width, angle and brightness, and how they join the picture."""
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from runir.degradations import Rain, RainLayer, Rains, rain
 from runir.degradations.rain import streak_map
@@ -11,7 +14,7 @@ CLEAN = np.random.default_rng(0).random((48, 60, 3)).astype(np.float32)
 LAYER = RainLayer(density=2.0, length=20.0, brightness=0.6)
 
 
-def moments(streaks: np.ndarray) -> tuple[float, float]:  # type: ignore[type-arg]
+def moments(streaks: NDArray[Any]) -> tuple[float, float]:
     """(angle from the vertical in degrees, ratio of the axes) of the mean autocorrelation of a streak map."""
     spectrum = np.abs(np.fft.fft2(streaks - streaks.mean())) ** 2
     around = np.fft.fftshift(np.fft.ifft2(spectrum).real)
@@ -49,6 +52,13 @@ def test_streaks_have_the_stated_length_width_and_brightness() -> None:
     assert min(peaks) > 0.18
 
 
+@pytest.mark.parametrize("width", [0.4, 1.5, 4.0])
+def test_wide_streaks_are_as_bright_as_stated(width: float) -> None:
+    layer = RainLayer(0.02, 60.0, angle=0, spread=0, width=width, brightness=0.5)
+    peak = max(float(streak_map(200, 200, layer, np.random.default_rng(seed)).max()) for seed in range(6))
+    assert 0.3 < peak < 1.1  # two streaks may cross
+
+
 def test_density_counts_streaks() -> None:
     thin, dense = (streak_map(200, 200, RainLayer(d, 20.0), np.random.default_rng(0)).sum() for d in (1.0, 4.0))
     assert dense / thin == pytest.approx(4, rel=0.2)
@@ -64,7 +74,7 @@ def test_streaks_cross_the_border() -> None:
 def test_blends() -> None:
     black, white = np.zeros((40, 40, 3), np.float32), np.ones((40, 40, 3), np.float32)
 
-    def make(clean: np.ndarray, blend: str, light: float = 1.0) -> np.ndarray:  # type: ignore[type-arg]
+    def make(clean: NDArray[Any], blend: str, light: float = 1.0) -> NDArray[Any]:
         return rain(clean, Rain((LAYER,), blend, (light,) * 3), np.random.default_rng(2))  # type: ignore[arg-type]
 
     streaks = np.minimum(streak_map(40, 40, LAYER, np.random.default_rng(2)), 1)[..., None]

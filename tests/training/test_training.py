@@ -122,7 +122,7 @@ def test_resumed_equals_never_stopped(project: Path) -> None:
         time.sleep(0.002)
     process.kill()
     process.wait()
-    assert load_tensors(checkpoint)[1]["step"] in (4, 8, 12)
+    assert load_tensors(checkpoint)[1]["step"] < 12
     subprocess.run([*command, "--resume"], check=True, stdout=subprocess.DEVNULL)
     assert same(whole, project / "killed" / "weights.safetensors")
     assert same(project / "whole" / "checkpoint.safetensors", checkpoint)
@@ -136,17 +136,28 @@ def test_interrupt_saves_and_says_so(
     steps = Trainer.train_step
 
     def interrupted(self: Trainer, degraded: Tensor, clean: Tensor) -> tuple[Tensor, Tensor]:
-        if self.step == 5:
-            raise KeyboardInterrupt
+        self._stop = self.step == 5  # as the first Ctrl-C does
         return steps(self, degraded, clean)
+
+    def torn(self: Trainer, degraded: Tensor, clean: Tensor) -> tuple[Tensor, Tensor]:
+        result = steps(self, degraded, clean)
+        if self.step == 8:  # as the second Ctrl-C does: half of the step is done
+            raise KeyboardInterrupt
+        return result
 
     whole = train(project, "whole")
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "train_step", interrupted)
         with pytest.raises(KeyboardInterrupt):
             train(project, "stopped")
-    assert "interrupted at step 5" in capsys.readouterr().out
+        patch.setattr(Trainer, "train_step", torn)
+        with pytest.raises(KeyboardInterrupt):
+            train(project, "stopped", resume=True)
+    out = capsys.readouterr().out
+    assert "interrupted at step 6: saved" in out
+    assert "stopped at once; the last checkpoint stands" in out
     assert same(whole, train(project, "stopped", resume=True))
+    assert (project / "stopped" / "validation.csv").read_text() == (project / "whole" / "validation.csv").read_text()
 
 
 def test_ctrl_c_stops_between_steps(project: Path) -> None:
@@ -156,7 +167,9 @@ def test_ctrl_c_stops_between_steps(project: Path) -> None:
     command += ["--out", str(project / "stopped"), "--allocator", "system"]
     settings = ["--set", "schedule.steps=400", "--set", "validation.every=0"]
     process = subprocess.Popen([*command, *settings], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while not (project / "stopped" / "checkpoint.safetensors").exists() and process.poll() is None:
+    deadline = time.monotonic() + 120
+    checkpoint = project / "stopped" / "checkpoint.safetensors"
+    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.002)
     process.send_signal(signal.SIGINT)
     out, error = process.communicate(timeout=120)
@@ -197,6 +210,9 @@ def test_hours_become_steps_once(project: Path) -> None:
     state = load_tensors(project / "run" / "checkpoint.safetensors")[1]
     assert state["step"] == state["total"] > 20
     assert spent < 60
+    # The timed steps are undone: a run of as many steps gives the same weights.
+    again = train(project, "again", "validation.every=0", f"schedule.steps={state['total']}")
+    assert same(project / "run" / "weights.safetensors", again)
 
 
 def test_two_processes_train_as_one_with_the_doubled_batch(project: Path) -> None:
@@ -245,6 +261,51 @@ def test_non_finite_gradients_are_skipped_then_end_the_run(project: Path, monkey
         train(project, "run", "schedule.steps=100")
 
 
+def test_a_step_that_is_left_out_leaves_no_trace(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from runir.training.loop import Trainer
+
+    steps = Trainer.train_step
+
+    def poisoned(self: Trainer, degraded: Tensor, clean: Tensor) -> tuple[Tensor, Tensor]:
+        if self.step != 5:
+            return steps(self, degraded, clean)
+        before = {name: t.clone() for name, t in self.tensors().items()}
+        result = steps(self, degraded * float("nan"), clean)
+        after = self.tensors()
+        assert all(torch.equal(after[name], t) for name, t in before.items())
+        return result
+
+    monkeypatch.setattr(Trainer, "train_step", poisoned)
+    tensors = load_tensors(train(project, "run"))[0]
+    assert all(torch.isfinite(t).all() for t in tensors.values())
+
+
+def test_resuming_with_other_folders_is_refused(project: Path) -> None:
+    train(project, "run")
+    (project / "other").mkdir()
+    (project / "other" / "a.png").write_bytes((project / "data" / "p0.png").read_bytes())
+    with pytest.raises(UsageError, match="leave --data out"):
+        run_training(project / "tiny.toml", [project / "other"], project / "run", resume=True)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "words"),
+    [
+        ("data.degradation.name='awng'", "did you mean 'awgn'"),
+        ("data.degradation.name=['awgn']", "a word is needed"),
+        ("data.degradation.sigam=[1, 2]", "did you mean 'sigma'"),
+        ("validation.levels=['awng:5']", "did you mean 'awgn'"),
+        ("validation.crop=0", "at least 11"),
+        ("data.pairs=2", "share in"),
+        ("model.context=true", "network.context"),
+    ],
+)
+def test_wrong_values_are_refused_before_anything_is_made(project: Path, assignment: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        train(project, "out", assignment)
+    assert not (project / "out").exists()
+
+
 def test_a_run_folder_is_not_overwritten(project: Path) -> None:
     train(project, "run")
     with pytest.raises(UsageError, match="--resume"):
@@ -266,8 +327,18 @@ def test_pairs_train_too(project: Path) -> None:
             (project / "pairs" / side / path.name).write_bytes(path.read_bytes())
     (project / "tiny.toml").write_text(RECIPE.replace("[data]", '[data]\nkind = "pairs"'))
     run_training(project / "tiny.toml", [project / "pairs"], project / "out")
+    both = (project / "tiny.toml").read_text().replace('kind = "pairs"', 'kind = "both"')
+    (project / "both.toml").write_text(both)
+    run_training(project / "both.toml", [project / "pairs", project / "data"], project / "out3")
+    header = (project / "out3" / "validation.csv").read_text().splitlines()[0]
+    assert header == "step,awgn:25,pairs"
+    with pytest.raises(UsageError, match="folders of clean pictures and folders with input"):
+        run_training(project / "both.toml", [project / "pairs"], project / "out4")
+    Image.new("RGB", (30, 31)).save(project / "pairs" / "target" / "p9.png")  # held out
+    with pytest.raises(UsageError, match=r"p9\.png and .*p9\.png differ in size"):
+        run_training(project / "tiny.toml", [project / "pairs"], project / "out2")
     (project / "pairs" / "target" / "p3.png").unlink()
-    with pytest.raises(UsageError, match=r"p3\.png: no picture of this name"):
+    with pytest.raises(RunirError, match=r"p3\.png: has no partner"):
         run_training(project / "tiny.toml", [project / "pairs"], project / "out2")
 
 

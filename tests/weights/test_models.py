@@ -56,7 +56,7 @@ def test_the_recipe_is_the_one_that_made_it(model: Model) -> None:
         recipe = load_recipe(path)
         assert recipe.name == model.card.name
         assert network_config(recipe) == load_network(model).config
-        assert not any("/" in folder for folder in recipe.data.folders)  # no machine's paths
+        assert not any("/" in name for name in (*recipe.data.folders, recipe.model.start or ""))  # no machine's paths
 
 
 @each
@@ -76,7 +76,7 @@ def test_the_stated_gain_is_reached_on_the_sample(model: Model) -> None:
     restored = Restorer(model)(noisy)
     before, after = (psnr(np.rint(x.clip(0, 1) * 255), clean * 255) for x in (noisy, restored))
     assert after - before == pytest.approx(model.card.sample_gain, abs=0.02)
-    assert model.card.sample_gain > 5
+    assert model.card.sample_gain > (5 if model.card.task == "denoise" else 1)
 
 
 @each
@@ -84,7 +84,7 @@ def test_no_block_is_dead(model: Model) -> None:
     clean = read_picture(ROOT / "tests/data/hippo.webp").pixels
     noisy = parse_degradation(model.card.sample_degradation).apply(clean, np.random.default_rng(0))
     shares = working_channels(load_network(model), [noisy], torch.device("cpu"))
-    assert min(shares.values()) > 0.25, shares
+    assert min(shares.values()) > 0.5, shares
 
 
 @each

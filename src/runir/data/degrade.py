@@ -52,8 +52,11 @@ class GaussianNoise:
 
     def __post_init__(self) -> None:
         """Refuse ranges that are upside down and shares outside [0, 1]."""
-        if not 0 <= self.sigma[0] <= self.sigma[1] or not 1 <= self.jpeg_quality[0] <= self.jpeg_quality[1] <= 100:
-            raise UsageError("awgn: sigma and jpeg_quality are ranges (low, high)")
+        if (
+            not 0 <= self.sigma[0] <= self.sigma[1] <= 255
+            or not 1 <= self.jpeg_quality[0] <= self.jpeg_quality[1] <= 100
+        ):
+            raise UsageError("awgn: sigma (0 to 255) and jpeg_quality (1 to 100) are ranges (low, high)")
         if not all(0 <= share <= 1 for share in (self.clean, self.gray, self.jpeg)):
             raise UsageError("awgn: clean, gray and jpeg are shares in [0, 1]")
 
@@ -104,6 +107,8 @@ def build_degrade(table: dict[str, Any]) -> Degrade:
     """
     values = {key: value for key, value in table.items() if key != "name"}
     name, where = table.get("name", "awgn"), "data.degradation."
+    if not isinstance(name, str):
+        raise UsageError(f"{where}name = {name!r}: a word is needed")
     if name == "awgn":
         return build(GaussianNoise, values, where)
     gray = values.pop("gray", 0.0)
@@ -115,4 +120,4 @@ def build_degrade(table: dict[str, Any]) -> Degrade:
         return Degraded(parse_degradation("camera"), float(gray))
     if name == "camera":
         raise UsageError(f"unknown key {where + next(iter(values))!r}; camera takes gray only")
-    raise UsageError(f"data.degradation.name = {name!r}; {nearest(str(name), ['awgn', 'camera', *KINDS])}")
+    raise UsageError(f"data.degradation.name = {name!r}; {nearest(name, ['awgn', 'camera', *KINDS])}")

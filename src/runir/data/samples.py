@@ -50,7 +50,7 @@ def _at_least(picture: NDArray[Any], patch: int) -> NDArray[Any]:
 
 
 class CleanSource:
-    """Patches of clean pictures, degraded on the fly. Each pixel of the collection is equally likely."""
+    """Patches of clean pictures, degraded on the fly. A picture is as likely as it is large."""
 
     def __init__(self, pictures: Sequence[NDArray[np.uint8]], degrade: Degrade) -> None:
         """Pictures: uint8 H x W x 3."""

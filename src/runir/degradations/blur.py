@@ -46,7 +46,7 @@ class MotionBlur:
         objects: how many objects move by themselves, >= 0; each has a trajectory of up to twice the size.
         highlights: how much brighter than white the brightest pixels really were, >= 1.
         linear: whether blur acts in linear light (as on a sensor), or on sRGB-encoded values (as in many test sets).
-        shot, read: variance of the sensor's noise per unit of linear light, and in the dark; >= 0.
+        shot, read: variance of the sensor's noise per unit of light (linear or encoded, see `linear`), and in the dark.
         sigma: white Gaussian noise on the encoded picture, in 8-bit levels, >= 0.
 
     Raises:
@@ -106,7 +106,7 @@ class MotionBlurs:
                 raise UsageError(f"motion blur: ranges are (low, high), zero or more; got ({low}, {high})")
         if not all(0.0 <= share <= 1.0 for share in (self.rolling, self.objects, self.encoded)):
             raise UsageError("motion blur: rolling, objects and encoded are shares in [0, 1]")
-        if not (0.0 <= self.shot < math.inf and 1.0 <= self.highlights < math.inf and self.off_axis >= 0.0):
+        if not (0.0 <= self.shot < math.inf and 1.0 <= self.highlights < math.inf and 0.0 <= self.off_axis < math.inf):
             raise UsageError("motion blur: shot and off_axis are zero or more, highlights 1 or more")
 
     def draw(self, rng: np.random.Generator) -> MotionBlur:
@@ -222,4 +222,5 @@ def _outline(height: int, width: int, rng: np.random.Generator) -> Picture32:
     dy, dx = y - centre[0] * height, x - centre[1] * width
     u, v = dx * math.cos(angle) + dy * math.sin(angle), dy * math.cos(angle) - dx * math.sin(angle)
     reach = np.sqrt((u / half[0]) ** 2 + (v / half[1]) ** 2)
-    return np.clip((1.0 - reach) * half.min() / 2.0 + 0.5, 0.0, 1.0).astype(np.float32)
+    cover: Picture32 = np.clip((1.0 - reach) * half.min() / 2.0 + 0.5, 0.0, 1.0).astype(np.float32)
+    return cover

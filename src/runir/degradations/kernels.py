@@ -31,17 +31,17 @@ def shake_path(rng: np.random.Generator, *, shake: float = 3.0, pull: float = 1.
     Returns:
         128 x 2 positions (y, x), equally spaced in time, their mean at zero, the larger side of their box 1.
     """
-    start = complex(math.cos(angle := rng.uniform(0.0, math.tau)), math.sin(angle))
+    angle = rng.uniform(0.0, math.tau)
     gaussian = rng.standard_normal((STEPS, 2)) * (shake / math.sqrt(STEPS))
     turns = rng.random((STEPS, 2))
     speed = np.exp(0.4 * _smooth_noise(rng, STEPS))
-    velocity, place = start, 0j
+    velocity, place = complex(math.cos(angle), math.sin(angle)), 0j
     places = np.empty(STEPS, np.complex128)
     for step in range(STEPS):
         places[step] = place
         velocity += complex(*gaussian[step]) - place * (pull / STEPS)
         if turns[step, 0] * STEPS < jerks:
-            velocity -= 2.0 * start * complex(math.cos(turns[step, 1] - 0.5), math.sin(turns[step, 1] - 0.5))
+            velocity -= 2.0 * velocity * complex(math.cos(turns[step, 1] - 0.5), math.sin(turns[step, 1] - 0.5))
         velocity /= max(abs(velocity), 1e-9)
         place += velocity * (speed[step] / STEPS)
     path = np.stack((places.imag, places.real), axis=1)

@@ -78,7 +78,7 @@ class LowLights:
             if not 0.0 < low <= high < math.inf:
                 raise UsageError(f"low light: ranges are (low, high), above zero; got ({low}, {high})")
         if not 0.0 <= self.balance < 1.0 or not 0.0 <= self.jpeg <= 1.0:
-            raise UsageError("low light: balance and jpeg are in [0, 1)")
+            raise UsageError("low light: balance is in [0, 1), jpeg a share in [0, 1]")
 
     def draw(self, rng: np.random.Generator) -> LowLight:
         """Draw one exposure; the number of draws never depends on what is drawn."""

@@ -12,17 +12,21 @@ ranges are ours. Everything happens in sRGB-encoded values, as in these papers' 
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from runir.degradations._picture import FloatPicture, Picture32, require_picture
 from runir.degradations.jpeg import jpeg_round_trip
 from runir.errors import UsageError
 
 Blend = Literal["add", "screen", "cover"]
+BLENDS: tuple[Blend, ...] = ("add", "add", "screen", "cover")  # as drawn
+Points = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ class Rain:
 
     Attributes:
         layers: drawn one over the other.
-        blend: how streaks S join the picture B: "add": B + S; "screen": B + S - B S; "cover": B (1 - S) + A S, where
+        blend: how streaks S join the picture B: "add": B + A S; "screen": B + S - B S; "cover": B (1 - S) + A S, where
             A = `light`.
         light: colour of streaks and veil, in [0, 1].
         veil: share of the scene lost behind distant drops: B (1 - v) + A v, in [0, 1].
@@ -132,7 +136,7 @@ class Rains:
                                 common.brightness) for layer in layers]  # fmt: skip
         light = float(rng.uniform(0.75, 1.0))
         tint = rng.uniform(-0.03, 0.03, 3)
-        blend: Blend = ("add", "add", "screen", "cover")[int(rng.integers(4))]  # type: ignore[assignment]
+        blend = BLENDS[int(rng.integers(4))]
         quality = int(rng.integers(80, 99))
         veil = rng.uniform(0.0, self.veil)
         return Rain(
@@ -165,7 +169,7 @@ def rain(clean: FloatPicture, params: Rain, rng: np.random.Generator) -> Picture
         UsageError: `clean` is not a picture.
     """
     require_picture(clean)
-    result = np.clip(clean, 0.0, 1.0).astype(np.float32)
+    result: NDArray[Any] = np.clip(clean, 0.0, 1.0).astype(np.float32)
     light = np.array(params.light, np.float32)
     if result.shape[2] == 1:
         light = light.mean(keepdims=True)
@@ -181,7 +185,8 @@ def rain(clean: FloatPicture, params: Rain, rng: np.random.Generator) -> Picture
 
 def streak_map(height: int, width: int, layer: RainLayer, rng: np.random.Generator) -> Picture32:
     """One layer of streaks, H x W, >= 0: each drop smears its light along its way, then across it (Gaussian)."""
-    reach = math.ceil(layer.length * 1.4) + 4
+    border = math.ceil(3.0 * layer.width)  # of the Gaussian across
+    reach = math.ceil(layer.length * 1.4) + border + 2
     area = (height + 2 * reach) * (width + 2 * reach)
     count = rng.poisson(layer.density * area / 1000.0)
     start = rng.random((count, 2)) * (height + 2 * reach, width + 2 * reach) - reach
@@ -195,14 +200,14 @@ def streak_map(height: int, width: int, layer: RainLayer, rng: np.random.Generat
     light = (strength * length / points)[:, None] * taper * (layer.width * math.sqrt(math.tau))
     y = start[:, :1] + (length * np.cos(angle))[:, None] * along
     x = start[:, 1:] + (length * np.sin(angle))[:, None] * along
-    return _blur_across(_splat(height, width, y, x, light), layer.width)
+    return _blur_across(_splat(height + 2 * border, width + 2 * border, y + border, x + border, light), layer.width)
 
 
-def _splat(height: int, width: int, y: np.ndarray, x: np.ndarray, light: np.ndarray) -> Picture32:  # type: ignore[type-arg]
-    """Add points of light to the pixels around them (bilinear); a border of 6 pixels is kept for the blur."""
-    tall, wide = height + 2 * _BORDER, width + 2 * _BORDER
-    y, x = y.ravel() + _BORDER, x.ravel() + _BORDER
-    inside = (y >= 0) & (y < tall - 1) & (x >= 0) & (x < wide - 1)
+def _splat(height: int, width: int, y: Points, x: Points, light: Points) -> Picture32:
+    """Add points of light to the pixels around them (bilinear), H x W."""
+    tall, wide = height + 1, width + 1
+    y, x = y.ravel(), x.ravel()
+    inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
     y, x, light = y[inside], x[inside], light.ravel()[inside]
     row, column = y.astype(np.int64), x.astype(np.int64)
     down, right = y - row, x - column
@@ -211,21 +216,16 @@ def _splat(height: int, width: int, y: np.ndarray, x: np.ndarray, light: np.ndar
         for dx in (0, 1):
             weight = light * (down if dy else 1.0 - down) * (right if dx else 1.0 - right)
             total += np.bincount((row + dy) * wide + column + dx, weight, tall * wide)
-    return total.reshape(tall, wide).astype(np.float32)
-
-
-_BORDER = 6
+    return total.reshape(tall, wide)[:height, :width].astype(np.float32)
 
 
 def _blur_across(light: Picture32, width: float) -> Picture32:
-    """A Gaussian of this standard deviation; the border is cut off."""
-    radius = min(_BORDER, math.ceil(3.0 * width))
+    """A Gaussian of this standard deviation; its radius, 3 deviations, is cut off every side."""
+    radius = math.ceil(3.0 * width)
     taps = np.exp(-0.5 * (np.arange(-radius, radius + 1) / width) ** 2)
     taps = (taps / taps.sum()).astype(np.float32)
     for axis in (0, 1):
         size = light.shape[axis] - 2 * radius
-        light = sum(
-            (tap * np.take(light, np.arange(k, k + size), axis) for k, tap in enumerate(taps)), start=np.float32(0)
-        )
-    cut = _BORDER - radius
-    return light[cut : light.shape[0] - cut, cut : light.shape[1] - cut]
+        shifted = (tap * np.take(light, np.arange(k, k + size), axis) for k, tap in enumerate(taps))
+        light = functools.reduce(np.add, shifted)
+    return light

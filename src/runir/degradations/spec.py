@@ -188,14 +188,15 @@ def _parse_ranges(cls: type[Ranges], rest: str, text: str) -> Ranges:
         if key not in usual:
             raise UsageError(f"unknown key '{key}' in '{text}'; {nearest(key, list(usual))}")
         if not equals or key in values:
-            raise UsageError(f"'{text}': write each key once, as in blur:size=15-31,sigma=2")
-        values[key] = _parse_range(key, value) if isinstance(usual[key], tuple) else _float(value, f"{key}: a number")
+            raise UsageError(f"'{text}': write each key once, as KEY=VALUE")
+        needs = f"{key} needs a number"
+        values[key] = _parse_range(key, value) if isinstance(usual[key], tuple) else _float(value, needs)
     return cls(**values)
 
 
 def _parse_range(key: str, text: str) -> tuple[float, float]:
     """`a` or `a-b` (an exponent may hold a minus of its own, as in 1e-4-1e-3)."""
-    parts = re.split(r"(?<=[^e])-", text, maxsplit=1)
+    parts = re.split(r"(?<=[^eE])-", text, maxsplit=1)
     low, high = (_float(part, f"{key} needs a number or a range such as 15-31") for part in (parts[0], parts[-1]))
     return low, high
 

@@ -1,6 +1,6 @@
 """Where (name, degraded, target) comes from: clean files and a degradation, or two folders."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,10 +76,22 @@ def paired_folders(input_dir: Path, target_dir: Path, *, read: Reader = read_pix
         RunirError: pictures without a partner or two of one name; while iterating, if a file cannot be read
             or the two of a pair differ in size or channels.
     """
-    inputs, targets = _by_stem(input_dir), _by_stem(target_dir)
+    return _read_pairs(match_folders(input_dir, target_dir), read)
+
+
+def match_folders(
+    input_dir: Path, target_dir: Path, extensions: Collection[str] = EXTENSIONS
+) -> list[tuple[Path, Path]]:
+    """(input, target) files of two folders; matching, order and errors as of `paired_folders`, nothing is read.
+
+    Args:
+        input_dir, target_dir: see `paired_folders`.
+        extensions: endings of pictures, lower case.
+    """
+    inputs, targets = _by_stem(input_dir, extensions), _by_stem(target_dir, extensions)
     _require_partners(inputs, targets, target_dir)
     _require_partners(targets, inputs, input_dir)
-    return _read_pairs([(inputs[stem], targets[stem]) for stem in sorted(inputs)], read)
+    return [(inputs[stem], targets[stem]) for stem in sorted(inputs)]
 
 
 def _read_pairs(files: list[tuple[Path, Path]], read: Reader) -> Iterator[Pair]:
@@ -91,18 +103,18 @@ def _read_pairs(files: list[tuple[Path, Path]], read: Reader) -> Iterator[Pair]:
         yield Pair(input_file.name, degraded, target)
 
 
-def picture_files(folder: Path) -> list[Path]:
+def picture_files(folder: Path, extensions: Collection[str] = EXTENSIONS) -> list[Path]:
     """The pictures directly in a folder, sorted by file name, hidden files left out; `UsageError` if none."""
-    found = _pictures(folder)
+    found = _pictures(folder, extensions)
     if not found:
-        what = f"no pictures in this folder ({', '.join(EXTENSIONS)})"
+        what = f"no pictures in this folder ({', '.join(extensions)})"
         raise UsageError(line(folder, what, "give a folder of pictures"))
     return found
 
 
-def _by_stem(folder: Path) -> dict[str, Path]:
+def _by_stem(folder: Path, extensions: Collection[str]) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for path in picture_files(folder):
+    for path in picture_files(folder, extensions):
         if path.stem in found:
             what = f"holds both {found[path.stem].name} and {path.name}"
             raise RunirError(line(folder, what, "remove one of them"))
@@ -110,14 +122,14 @@ def _by_stem(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _pictures(folder: Path) -> list[Path]:
+def _pictures(folder: Path, extensions: Collection[str]) -> list[Path]:
     try:
         entries = sorted(folder.iterdir())
     except OSError as fault:
         what = f"cannot be listed ({reason(fault)})"
         raise UsageError(line(folder, what, "give a folder of pictures")) from fault
     visible = (path for path in entries if not path.name.startswith("."))
-    return [path for path in visible if path.suffix.lower() in EXTENSIONS and path.is_file()]
+    return [path for path in visible if path.suffix.lower() in extensions and path.is_file()]
 
 
 def _require_partners(have: dict[str, Path], other: dict[str, Path], place: Path) -> None:

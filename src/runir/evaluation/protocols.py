@@ -118,6 +118,7 @@ def _gray(levels: _Levels) -> Scorable:
 
 
 def _to_mean_of_target(output: Picture, target: Picture) -> Picture:
+    output = np.clip(output, 0.0, 1.0)
     ours, answer = (float((p * np.array([0.299, 0.587, 0.114])).sum(axis=2).mean()) for p in (output, target))
     if ours <= 0.0:
         return output
@@ -167,7 +168,7 @@ _KNOWN = (
         name="lol-gtmean",
         source='given pairs: LOL, as in tables with "GT-mean" (Zhang et al., KinD, ACM MM 2019, and its followers)',
         colour="none: RGB",
-        adaptation="scaled by mean(gray target) / mean(gray output), gray 0.299 R + 0.587 G + 0.114 B",
+        adaptation="clipped, then scaled by mean(gray target) / mean(gray output), gray 0.299 R + 0.587 G + 0.114 B",
         convert=_all_channels,
         adapt=_to_mean_of_target,
     ),

@@ -50,7 +50,7 @@ class RUNConfig:
     stem: pixel-unshuffle factor before the top level (1: the top level is at full resolution, 2: at half).
     window: side of the attention window in positions of its level. skip: how a skip joins the decoder.
     channels: picture channels in and out. context: whether the mean of all positions of the bottom level is fed back to
-    each of them (for tasks that depend on the whole picture's brightness and colour).
+    each of them (for tasks that depend on the brightness and colour of the whole picture, or tile, that it is given).
     """
 
     levels: tuple[LevelConfig, ...]

@@ -35,7 +35,7 @@ class _Up(nn.Module):
 
 
 class _Context(nn.Module):
-    """x + f(mean of x over all positions): tells every position how bright and colourful the whole picture is.
+    """x + f(mean of x over all positions): how bright and colourful the whole picture (or tile) is, told everywhere.
 
     Channel attention cannot: its queries and keys are normalised. After Hu et al., "Squeeze-and-Excitation Networks",
     CVPR 2018, added instead of multiplied.
@@ -47,7 +47,7 @@ class _Context(nn.Module):
         near_identity(self.project)
 
     def forward(self, x: Tensor) -> Tensor:
-        change = self.project(F.leaky_relu(self.mix(x.mean((2, 3))), SLOPE))
+        change: Tensor = self.project(F.leaky_relu(self.mix(x.mean((2, 3))), SLOPE))
         return x + change[:, :, None, None]
 
 

@@ -19,6 +19,11 @@ from runir.errors import RunirError, UsageError
 from runir.images.place import place
 
 
+def last_line(error: Exception) -> str:
+    """What load_state_dict complains about: its first line only names the class."""
+    return str(error).strip().splitlines()[-1].strip()
+
+
 def save_tensors(tensors: Mapping[str, Tensor], state: Mapping[str, Any], path: Path) -> None:
     """Write tensors and a JSON-able state atomically. Raises RunirError when the disk refuses."""
     own = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}

@@ -25,13 +25,14 @@ from runir.data.samples import PairSource, StepBatches, batches
 from runir.errors import RunirError, UsageError
 from runir.models.run import RUN
 from runir.training.checkpoint import (
+    last_line,
     load_optimiser,
     optimiser_tensors,
     part,
     prefixed,
 )
 from runir.training.losses import LOSSES
-from runir.training.norms import attach_norms, calibrate, freeze_norms
+from runir.training.norms import attach_calibrated_norms, attach_norms, freeze_norms, norm_statistics
 from runir.training.optim import WeightAverage, build_optimisers
 from runir.training.recipe import Phase, Recipe
 
@@ -101,17 +102,20 @@ class Trainer:
         self.optimisers = build_optimisers(self.model, recipe.optim)
         self.step = 0
         self.total = recipe.schedule.steps or 0
+        self.between_steps = True  # weights, optimiser and position belong together
         self._bad_steps = 0
         self._stop = False
         self.network = self.accelerator.prepare(torch.compile(self.model) if recipe.compile else self.model)
 
     def _attach_norms(self) -> None:
-        attach_norms(self.model)
-        self.model.to(self.accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if self.recipe.model.start is not None:
+        if self.recipe.model.start is None:
+            attach_norms(self.model)
+        else:
             phase = self.recipe.schedule.phases[0]
             data = StepBatches(self.source, [(CALIBRATION, phase.batch, phase.patch)], self.recipe.seed)
-            calibrate(self.model, (data[i][0].to(self.accelerator.device) for i in range(CALIBRATION)))
+            batches = (data[i][0].to(self.accelerator.device) for i in range(CALIBRATION))
+            attach_calibrated_norms(self.model, batches, self.recipe.optim.reopen)
+        self.model.to(self.accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     # -- state -------------------------------------------------------------------------------------------------
 
@@ -137,8 +141,9 @@ class Trainer:
                 load_optimiser(optimiser, part(tensors, f"optimiser{index}"))
             self.step, self.total = int(state["step"]), int(state["total"])
         except (KeyError, RuntimeError, ValueError) as error:
-            line = str(error).splitlines()[0]
-            raise RunirError(f"the checkpoint does not fit this recipe ({line}); start without --resume") from error
+            raise RunirError(
+                f"the checkpoint does not fit this recipe ({last_line(error)}); choose another --out"
+            ) from error
 
     # -- running -----------------------------------------------------------------------------------------------
 
@@ -146,7 +151,8 @@ class Trainer:
         """Train to the end. report: called every log_every steps and after a validation. at_step: called after
         each step with the number of steps done; may save or validate, and returns validation PSNRs if it did.
 
-        Ctrl-C is obeyed after the step in hand, so that weights and position belong together (KeyboardInterrupt)."""
+        Ctrl-C is obeyed after the step in hand, so that weights and position belong together (KeyboardInterrupt);
+        a second one at once, which may leave half a step behind (`between_steps` tells)."""
         with self._interruptible():
             self._run(report, at_step)
 
@@ -177,8 +183,10 @@ class Trainer:
             if self._stop:
                 raise KeyboardInterrupt
             degraded, clean = next(data)
+            self.between_steps = False
             loss, norm = self.train_step(degraded, clean)
             self.step += 1
+            self.between_steps = True
             pixels += degraded.shape[0] * degraded.shape[2] * degraded.shape[3] * self.accelerator.num_processes
             paused = time.perf_counter()
             psnr = at_step(self.step)
@@ -196,6 +204,8 @@ class Trainer:
         if self.recipe.optim.norms:
             freeze_norms(self.model, self.step >= self.recipe.optim.freeze * (self.total or 10**9))
         device = self.accelerator.device
+        statistics = norm_statistics(self.model)
+        before = [tensor.clone() for tensor in statistics]
         degraded = degraded.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
         restored = self.network(degraded)
         loss = self.loss(restored, clean.to(device, non_blocking=True))
@@ -204,6 +214,8 @@ class Trainer:
         self.accelerator.backward(loss)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.optim.clip)
         if not torch.isfinite(norm):
+            for tensor, old in zip(statistics, before, strict=True):  # the forward pass has moved them already
+                tensor.copy_(old)
             self._bad_steps += 1
             if self._bad_steps >= MAX_BAD_STEPS:
                 raise RunirError(f"step {self.step}: {MAX_BAD_STEPS} non-finite gradients in a row; lower the rate")
@@ -248,6 +260,8 @@ class Trainer:
             begun = 0.0
             data = batches(dataset, 0, skip + timed, self.recipe.data.workers)
             for index, (degraded, clean) in enumerate(data):
+                if self._stop:
+                    raise KeyboardInterrupt
                 if index == skip:
                     begun = time.perf_counter()
                 self.train_step(degraded, clean)
@@ -264,3 +278,4 @@ class Trainer:
             tensor.copy_(saved[f"ema.{name}"])
         for optimiser in self.optimisers:
             optimiser.state.clear()
+        self._bad_steps = 0

@@ -46,7 +46,7 @@ def package_run(run: Path, to: Path, *, tile: int, overlap: int, texts: CardText
         raise UsageError(f"tile = {tile}: a multiple of {config.multiple} is needed")
     if not 0 <= overlap <= tile // 2:
         raise UsageError(f"overlap = {overlap}: 0 to half a tile is needed")
-    shown = replace(recipe, data=replace(recipe.data, folders=tuple(Path(f).name for f in recipe.data.folders)))
+    shown = _without_paths(recipe)
     network = RUN(config)
     network.load_state_dict(tensors)
     folder = to / recipe.name
@@ -67,6 +67,13 @@ def package_run(run: Path, to: Path, *, tile: int, overlap: int, texts: CardText
     (folder / EFFECTIVE_RECIPE).write_text(dump_toml(to_plain(shown)), "utf-8")
     write_card(card, folder / CARD)
     return Model(card, folder)
+
+
+def _without_paths(recipe: Recipe) -> Recipe:
+    """The recipe as it may be published: names instead of one machine's paths."""
+    start = recipe.model.start and Path(recipe.model.start).name
+    data = replace(recipe.data, folders=tuple(Path(f).name for f in recipe.data.folders))
+    return replace(recipe, data=data, model=replace(recipe.model, start=start))
 
 
 def add_scores(model: Model, scores: Sequence[Score], **changes: object) -> ModelCard:

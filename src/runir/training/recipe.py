@@ -89,7 +89,8 @@ class OptimSection:
     rate, weight_decay: AdamW's; matrix_rate, matrix_decay: Muon's. Muon's updates have singular values near 1, so a
     decay of d keeps those of the weights below about 1 / d, which a network without norms needs to stay stable.
     clip: bound on the gradient's norm. ema: decay of the weight average. norms: train with batch norms, folded away
-    afterwards; freeze: share of the steps after which their statistics stay.
+    afterwards; freeze: share of the steps after which their statistics stay; reopen: for starting weights whose
+    activations have closed, see runir.training.norms.
     """
 
     optimiser: Literal["muon", "adamw"] = "muon"
@@ -102,6 +103,7 @@ class OptimSection:
     ema: float = 0.999
     norms: bool = True
     freeze: float = 0.5
+    reopen: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot run."""
@@ -128,6 +130,11 @@ class ValidationSection:
     every: int = 2000
     crop: int = 256
     levels: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot run."""
+        if self.every < 0 or self.crop < 11:
+            raise UsageError("validation: every must not be negative, crop at least 11")
 
 
 @dataclass(frozen=True, slots=True)

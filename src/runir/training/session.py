@@ -7,29 +7,24 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.utils.tensorboard import SummaryWriter
 
 from runir.config import dump_toml, to_plain
-from runir.data.degrade import build_degrade
-from runir.data.pictures import find_pictures, load_all, read_name_list, split_held_out
-from runir.data.samples import CleanSource, MixedSource, PairedSource, PairSource
+from runir.data.pictures import read_name_list
 from runir.errors import UsageError
 from runir.images.place import place
 from runir.models.config import RUNConfig
 from runir.models.presets import preset
 from runir.models.run import RUN
-from runir.training.checkpoint import load_tensors, save_tensors
+from runir.training.checkpoint import last_line, load_tensors, save_tensors
+from runir.training.folders import load_data
 from runir.training.loop import Progress, Trainer
 from runir.training.norms import fold_norms
 from runir.training.recipe import Recipe, load_recipe
 from runir.training.validation import (
     ValidationSet,
     averaged_network,
-    clean_validation,
-    pair_validation,
     validate,
     working_channels,
 )
@@ -58,8 +53,8 @@ def build_network(recipe: Recipe) -> RUN:
         try:
             model.load_state_dict(fresh | {name: t.float() for name, t in tensors.items()})
         except RuntimeError as error:
-            reason = str(error).splitlines()[0]
-            raise UsageError(f"model.start = {recipe.model.start!r} does not fit the network: {reason}") from error
+            what = f"model.start = {recipe.model.start!r} does not fit the network ({last_line(error)})"
+            raise UsageError(f"{what}; start from weights of the same preset") from error
     return model
 
 
@@ -69,55 +64,6 @@ def _start_file(start: str) -> Path:
     from runir.weights import find_model
 
     return find_model(start).safetensors
-
-
-def load_data(recipe: Recipe, held_out: frozenset[str], folders: Sequence[Path]) -> tuple[PairSource, ValidationSet]:
-    """Read the folders: (training source, validation set). Held-out pictures are never in the source."""
-    clean, paired = split_folders(recipe.data.kind, folders)
-    source: PairSource | None = None
-    groups = ValidationSet({})
-    if clean:
-        training, kept = split_held_out(find_pictures(clean), held_out)
-        source = CleanSource(load_all(training), build_degrade(recipe.data.degradation))
-        groups = clean_validation(load_all(kept), recipe.validation.levels, recipe.validation.crop)
-    if paired:
-        inputs, targets = _paired(paired)
-        training, kept = split_held_out(inputs, held_out)
-        partner = dict(zip(inputs, targets, strict=True))
-
-        def pairs(paths: list[Path]) -> list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
-            return list(zip(load_all(paths), load_all([partner[p] for p in paths]), strict=True))
-
-        given = PairedSource(pairs(training))
-        source = given if source is None else MixedSource(source, given, recipe.data.pairs)
-        groups = ValidationSet(groups.groups | pair_validation(pairs(kept), recipe.validation.crop).groups)
-    if source is None:
-        raise UsageError("no training folders; give --data DIR")
-    return source, groups
-
-
-def split_folders(kind: str, folders: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """(folders of clean pictures, folders of pairs). Raises UsageError for a missing folder or one without pictures."""
-    paired = [f for f in folders if kind == "pairs" or (kind == "both" and (f / "input").is_dir())]
-    clean = [f for f in folders if f not in paired]
-    find_pictures([*clean, *(f / side for f in paired for side in ("input", "target"))])
-    if kind == "both" and not (clean and paired):
-        raise UsageError('data.kind = "both" needs folders of clean pictures and folders with input/ and target/')
-    return clean, paired
-
-
-def _paired(folders: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    inputs: list[Path] = []
-    targets: list[Path] = []
-    for folder in folders:
-        here = find_pictures([folder / "input"])
-        by_stem = {p.stem: p for p in find_pictures([folder / "target"])}
-        for path in here:
-            if path.stem not in by_stem:
-                raise UsageError(f"{path}: no picture of this name in {folder / 'target'}")
-            targets.append(by_stem[path.stem])
-        inputs += here
-    return inputs, targets
 
 
 class Session:
@@ -137,11 +83,14 @@ class Session:
     def at_step(self, step: int) -> dict[str, float] | None:
         """Save and validate when due. Returns validation PSNRs if it validated."""
         recipe, last = self.trainer.recipe, step == self.trainer.total
+        due = last or (recipe.validation.every and step % recipe.validation.every == 0)
+        # Validated first: a run that is killed in between goes on before this step and validates again.
+        scores = self._validate(step) if self.main and due and self.data.groups else None
         if self.main and (last or step % recipe.checkpoint_every == 0):
             self.save()
-        due = last or (recipe.validation.every and step % recipe.validation.every == 0)
-        if not (self.main and due and self.data.groups):
-            return None
+        return scores
+
+    def _validate(self, step: int) -> dict[str, float]:
         trainer = self.trainer
         device = trainer.accelerator.device
         network = averaged_network(trainer.model.config, trainer.average, device)
@@ -149,9 +98,18 @@ class Session:
         self._append_scores(step, scores)
         pictures = [degraded for pairs in self.data.groups.values() for degraded, _ in pairs[:2]]
         shares = working_channels(network, pictures, device)
-        block, share = min(shares.items(), key=lambda item: item[1])
-        print(f"step {step}: channels at work in the least active feed-forward: {share:.0%} ({block})", flush=True)
+        if shares:
+            block, share = min(shares.items(), key=lambda item: item[1])
+            print(f"step {step}: channels at work in the least active feed-forward: {share:.0%} ({block})", flush=True)
         return scores
+
+    def forget_after(self, step: int) -> None:
+        """Drop validation rows of steps that a resumed run will do again."""
+        path = self.out / "validation.csv"
+        if self.main and path.exists():
+            head, *rows = path.read_text().splitlines(keepends=True)
+            kept = [row for row in rows if int(row.partition(",")[0]) <= step]
+            place("".join([head, *kept]).encode(), path, overwrite=True)
 
     def _append_scores(self, step: int, scores: dict[str, float]) -> None:
         path = self.out / "validation.csv"
@@ -213,17 +171,13 @@ def run_training(
     held-out list that the run folder holds. Raises UsageError for a wrong recipe, folder or run folder;
     KeyboardInterrupt after saving a checkpoint.
     """
-    if resume:
-        if assignments:
-            raise UsageError("--resume goes on with the saved recipe: leave --set out")
-        recipe_path = out / RECIPE
-    elif (out / CHECKPOINT).exists():
-        raise UsageError(f"{out}: holds a run already; add --resume to go on with it, or choose another --out")
+    recipe_path = _recipe_file(recipe_path, out, assignments, resume)
     recipe = load_recipe(recipe_path, assignments)
+    if resume and folders and tuple(str(f.resolve()) for f in folders) != recipe.data.folders:
+        raise UsageError(f"--resume goes on with the folders in {recipe_path}: leave --data out, or change them there")
     folders = folders or [Path(folder) for folder in recipe.data.folders]
     if not folders:
         raise UsageError(f"{recipe_path}: names no data.folders; give --data DIR")
-    split_folders(recipe.data.kind, folders)  # refused before anything is made
     held_out = frozenset[str]()
     if recipe.data.held_out is not None:
         held_out = read_name_list(recipe_path.parent / recipe.data.held_out)
@@ -234,6 +188,7 @@ def run_training(
     elif trainer.accelerator.is_main_process:
         trainer.recipe, _ = _prepare(recipe, recipe_path, folders, out)
     session = Session(trainer, data, out)
+    session.forget_after(trainer.step)
     if session.main:
         counts = {len(group) for group in data.groups.values()} or {0}
         print(f"{recipe.name}: validation on {max(counts)} held-out pictures, precision "
@@ -241,10 +196,23 @@ def run_training(
     try:
         trainer.run(session.report, session.at_step)
     except KeyboardInterrupt:
-        if session.main and trainer.total:
+        if session.main and trainer.total and trainer.between_steps:
             session.save()
             print(f"interrupted at step {trainer.step}: saved; go on with --resume", flush=True)
+        elif session.main:
+            print("stopped at once; the last checkpoint stands, if there is one: go on with --resume", flush=True)
         raise
     finally:
         session.close()
     return out / WEIGHTS
+
+
+def _recipe_file(recipe_path: Path, out: Path, assignments: Sequence[str], resume: bool) -> Path:
+    """The recipe to read: the one given, or that of the run to go on with."""
+    if resume:
+        if assignments:
+            raise UsageError("--resume goes on with the saved recipe: leave --set out")
+        return out / RECIPE
+    if (out / CHECKPOINT).exists():
+        raise UsageError(f"{out}: holds a run already; add --resume to go on with it, or choose another --out")
+    return recipe_path

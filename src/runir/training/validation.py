@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from runir.data.degrade import to_unit
 from runir.degradations import parse_degradation
 from runir.evaluation.metrics import psnr
-from runir.models.blocks import ConvFeedForward
+from runir.models.blocks import SLOPE, ConvFeedForward
 from runir.models.config import RUNConfig
 from runir.models.run import RUN
 from runir.training.norms import fold_norms
@@ -59,7 +60,7 @@ def pair_validation(pairs: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]]
 
 def averaged_network(config: RUNConfig, average: WeightAverage, device: torch.device) -> RUN:
     """The network that the averaged weights make, as it would ship: without norms, in float32."""
-    network = RUN(config).to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    network: RUN = RUN(config).to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     network.load_state_dict(fold_norms(average.tensors))
     return network
 
@@ -79,18 +80,27 @@ def validate(network: RUN, data: ValidationSet, device: torch.device) -> dict[st
     return scores
 
 
+WORKING = 0.02  # share of an activation's variance that must not be linear in its input; about 0.2 at a bias of zero
+
+
 @torch.no_grad()
 def working_channels(network: RUN, pictures: Sequence[NDArray[np.float32]], device: torch.device) -> dict[str, float]:
     """Per feed-forward, the share of channels whose activation is at work on these pictures (H x W x 3).
 
-    A channel is at work when at least 1% of its positions lie on either side of the activation's kink; one that
-    stays on one side is linear. A block without any channel at work is dead weight.
+    A channel whose values stay on one side of the activation's kink is linear. A few that cross it are enough, if they
+    matter: counted is the share of the activation's variance that no straight line explains. A block
+    without any channel at work is dead weight.
     """
-    positive: dict[str, list[Tensor]] = {}
+    shares: dict[str, list[Tensor]] = {}
 
     def watch(name: str) -> Callable[[nn.Module, object, Tensor], None]:
         def hook(_: nn.Module, __: object, out: Tensor) -> None:
-            positive.setdefault(name, []).append((out > 0).float().mean((0, 2, 3)))
+            before = out.float().cpu().double().transpose(0, 1).flatten(1)
+            after = F.leaky_relu(before, SLOPE)
+            before, after = (v - v.mean(1, keepdim=True) for v in (before, after))
+            power, explained = after.square().mean(1), (before * after).mean(1).square()
+            explained /= before.square().mean(1).clamp_min(1e-30)
+            shares.setdefault(name, []).append(torch.where(power > 1e-12, 1 - explained / power, 0.0))
 
         return hook
 
@@ -103,5 +113,4 @@ def working_channels(network: RUN, pictures: Sequence[NDArray[np.float32]], devi
         network(torch.from_numpy(picture).permute(2, 0, 1)[None].to(device))
     for handle in hooks:
         handle.remove()
-    means = {name: torch.stack(values).mean(0) for name, values in positive.items()}
-    return {name: float(((m > 0.01) & (m < 0.99)).float().mean()) for name, m in means.items()}
+    return {name: float((torch.stack(v).mean(0) > WORKING).double().mean()) for name, v in shares.items()}

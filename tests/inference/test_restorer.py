@@ -56,14 +56,17 @@ def test_noise_goes(restorer: runir.Restorer, clean: NDArray[np.float32], sigma:
 
 def test_a_clean_picture_stays(restorer: runir.Restorer, clean: NDArray[np.float32]) -> None:
     out = restorer(clean)
-    assert psnr(out.clip(0, 1) * 255, clean * 255) > 37
+    assert psnr(out.clip(0, 1) * 255, clean * 255) > (42 if restorer.card.name == "run-s.denoise" else 38)
     assert abs(float(out.mean() - clean.mean())) < 0.5 / 255
 
 
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
 def test_flat_pictures_stay_flat(restorer: runir.Restorer, level: float) -> None:
     out = restorer(np.full((64, 48, 3), level, np.float32))
-    assert np.abs(out - level).max() < 6 / 255
+    off = np.abs(out - level)
+    assert off[8:-8, 8:-8].max() < 1 / 255
+    assert off.mean() < 0.5 / 255
+    assert off.max() < 10 / 255  # a picture's four corner pixels: convolutions see zeros beyond the tile
 
 
 def test_gray_is_restored_as_gray(restorer: runir.Restorer, clean: NDArray[np.float32]) -> None:

@@ -1,7 +1,7 @@
 """Degradations as written on the command line: `awgn:25`, `camera:shot=0.01,jpeg=80`, `blur:size=15-31`, `rain`."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
@@ -183,15 +183,23 @@ def parse_degradation(text: str) -> Degradation:
 def _parse_ranges(cls: type[Ranges], rest: str, text: str) -> Ranges:
     usual = {f.name: f.default for f in fields(cls)}
     values: dict[str, Any] = {}
-    for item in rest.split(","):
-        key, equals, value = (part.strip() for part in item.partition("="))
-        if key not in usual:
-            raise UsageError(f"unknown key '{key}' in '{text}'; {nearest(key, list(usual))}")
-        if not equals or key in values:
-            raise UsageError(f"'{text}': write each key once, as KEY=VALUE")
+    for key, value in _items(rest, list(usual), text).items():
         needs = f"{key} needs a number"
         values[key] = _parse_range(key, value) if isinstance(usual[key], tuple) else _float(value, needs)
     return cls(**values)
+
+
+def _items(rest: str, keys: Sequence[str], text: str) -> dict[str, str]:
+    """Read `KEY=VALUE,...`; `UsageError` for an unknown key, or one without value or written twice."""
+    values: dict[str, str] = {}
+    for item in rest.split(","):
+        key, equals, value = (part.strip() for part in item.partition("="))
+        if key not in keys:
+            raise UsageError(f"unknown key '{key}' in '{text}'; {nearest(key, keys)}")
+        if not equals or key in values:
+            raise UsageError(f"'{text}': write each key once, as KEY=VALUE")
+        values[key] = value
+    return values
 
 
 def _parse_range(key: str, text: str) -> tuple[float, float]:
@@ -213,15 +221,8 @@ def _sigma(text: str, name: str) -> float:
 
 
 def _parse_camera(rest: str, text: str) -> Camera:
-    values: dict[str, Any] = {}
-    for item in rest.split(","):
-        key, equals, value = (part.strip() for part in item.partition("="))
-        if key not in _CAMERA_KEYS:
-            raise UsageError(f"unknown key '{key}' in '{text}'; {nearest(key, _CAMERA_KEYS)}")
-        if not equals or key in values:
-            raise UsageError(f"'{text}': write each key once, as in camera:shot=0.01,jpeg=80")
-        values[key] = _camera_value(key, value)
-    camera = Camera(**values)
+    values = {key: _camera_value(key, value) for key, value in _items(rest, _CAMERA_KEYS, text).items()}
+    camera = Camera(**values)  # type: ignore[arg-type]
     camera.parameters(np.random.default_rng(0))  # raises for a value out of range
     return camera
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runir.degradations._picture import FloatPicture, Picture32, require_picture
+from runir.degradations._ranges import check_ranges
 from runir.degradations.kernels import (
     Path2D,
     convolve,
@@ -101,9 +102,7 @@ class MotionBlurs:
 
     def __post_init__(self) -> None:
         """Check every range by its ends."""
-        for low, high in (self.size, self.sigma, self.roll):
-            if not 0.0 <= low <= high < math.inf:
-                raise UsageError(f"motion blur: ranges are (low, high), zero or more; got ({low}, {high})")
+        check_ranges("motion blur", (self.size, self.sigma, self.roll))
         if not all(0.0 <= share <= 1.0 for share in (self.rolling, self.objects, self.encoded)):
             raise UsageError("motion blur: rolling, objects and encoded are shares in [0, 1]")
         if not (0.0 <= self.shot < math.inf and 1.0 <= self.highlights < math.inf and 0.0 <= self.off_axis < math.inf):

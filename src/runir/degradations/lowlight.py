@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from runir.degradations._picture import FloatPicture, Picture32, require_picture
+from runir.degradations._ranges import check_ranges, log_uniform
 from runir.degradations.jpeg import jpeg_round_trip
 from runir.degradations.transfer import linear_to_srgb, srgb_to_linear
 from runir.errors import UsageError
@@ -74,17 +75,13 @@ class LowLights:
 
     def __post_init__(self) -> None:
         """Check every range by its ends."""
-        for low, high in (self.exposure, self.shot, self.gamma):
-            if not 0.0 < low <= high < math.inf:
-                raise UsageError(f"low light: ranges are (low, high), above zero; got ({low}, {high})")
+        check_ranges("low light", (self.exposure, self.shot, self.gamma), positive=True)
         if not 0.0 <= self.balance < 1.0 or not 0.0 <= self.jpeg <= 1.0:
             raise UsageError("low light: balance is in [0, 1), jpeg a share in [0, 1]")
 
     def draw(self, rng: np.random.Generator) -> LowLight:
         """Draw one exposure; the number of draws never depends on what is drawn."""
-        exposure, shot = (
-            math.exp(rng.uniform(math.log(low), math.log(high))) for low, high in (self.exposure, self.shot)
-        )
+        exposure, shot = log_uniform(rng, self.exposure), log_uniform(rng, self.shot)
         read = shot * shot * math.exp(rng.normal(0.0, 0.5))
         red, blue = rng.uniform(1.0 - self.balance, 1.0 + self.balance, 2)
         gamma, stores, quality = rng.uniform(*self.gamma), rng.random(), int(rng.integers(80, 99))

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runir.degradations._picture import FloatPicture, Picture32, require_picture
+from runir.degradations._ranges import check_ranges, log_uniform
 from runir.degradations.jpeg import jpeg_round_trip
 from runir.errors import UsageError
 
@@ -116,9 +117,7 @@ class Rains:
 
     def __post_init__(self) -> None:
         """Check every range by its ends."""
-        for low, high in (self.density, self.length, self.width, self.brightness):
-            if not 0.0 < low <= high < math.inf:
-                raise UsageError(f"rain: ranges are (low, high), above zero; got ({low}, {high})")
+        check_ranges("rain", (self.density, self.length, self.width, self.brightness), positive=True)
         if not all(0.0 <= s <= 1.0 for s in (self.heavy, self.dry, self.veiled, self.veil, self.jpeg)):
             raise UsageError("rain: heavy, dry, veiled, veil and jpeg are shares in [0, 1]")
         if self.brightness[1] > 1.0 or not 0.0 <= self.slant <= 90.0:
@@ -148,8 +147,7 @@ class Rains:
         )
 
     def _layer(self, rng: np.random.Generator, wind: float) -> RainLayer:
-        density, length, width = (math.exp(rng.uniform(math.log(low), math.log(high)))
-                                  for low, high in (self.density, self.length, self.width))  # fmt: skip
+        density, length, width = (log_uniform(rng, ends) for ends in (self.density, self.length, self.width))
         angle, spread = wind + rng.normal(0.0, 3.0), rng.uniform(0.0, 4.0)
         return RainLayer(density, length, angle, spread, width, rng.uniform(*self.brightness))
 

@@ -89,7 +89,7 @@ class Degraded:
     @property
     def margin(self) -> int:
         """See Degrade."""
-        return self.degradation.margin if isinstance(self.degradation, Drawn) else 0
+        return self.degradation.margin
 
     def __call__(self, clean: NDArray[np.uint8], rng: np.random.Generator) -> tuple[FloatPatch, FloatPatch]:
         """See Degrade."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
@@ -24,6 +24,10 @@ class Degradation(Protocol):
     def name(self) -> str:
         """The canonical spelling; `parse_degradation(d.name) == d`."""
 
+    @property
+    def margin(self) -> int:
+        """Pixels of context that a training patch wants on every side."""
+
     def apply(self, clean: FloatPicture, rng: np.random.Generator) -> Picture32:
         """Degrade `clean` (H x W x C in [0, 1], C 1 or 3); float32, same shape; same `rng`, same result."""
 
@@ -33,6 +37,8 @@ class Awgn:
     """White Gaussian noise of `sigma` 8-bit levels in every channel; see `noise.awgn`."""
 
     sigma: float
+
+    margin: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
         """Check the range."""
@@ -53,6 +59,8 @@ class GrayAwgn:
     """White Gaussian noise of `sigma` 8-bit levels, the same in all channels; see `noise.gray_awgn`."""
 
     sigma: float
+
+    margin: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
         """Check the range."""
@@ -83,6 +91,8 @@ class Camera:
     read: float | None = None
     demosaic: str | None = None
     jpeg: int | str | None = None
+
+    margin: ClassVar[int] = 0
 
     @property
     def name(self) -> str:

@@ -110,16 +110,18 @@ def _luma(levels: _Levels) -> _Levels:
     return weighted
 
 
+_GRAY = np.array([0.299, 0.587, 0.114])
+
+
 def _gray(levels: _Levels) -> Scorable:
     """0.299 R + 0.587 G + 0.114 B, H x W x 1, not rounded; gray is R = G = B."""
-    weights = np.array([0.299, 0.587, 0.114])
-    gray: Scorable = (levels * weights).sum(axis=2, keepdims=True)
+    gray: Scorable = (levels * _GRAY).sum(axis=2, keepdims=True)
     return gray
 
 
 def _to_mean_of_target(output: Picture, target: Picture) -> Picture:
     output = np.clip(output, 0.0, 1.0)
-    ours, answer = (float((p * np.array([0.299, 0.587, 0.114])).sum(axis=2).mean()) for p in (output, target))
+    ours, answer = (float((p * _GRAY).sum(axis=2).mean()) for p in (output, target))
     if ours <= 0.0:
         return output
     scaled: Picture = output * (answer / ours)

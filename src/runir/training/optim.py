@@ -55,12 +55,18 @@ def orthogonalise(matrices: Tensor, rounds: int = 5) -> Tensor:
     """B x M x N -> the nearest (semi-)orthogonal matrices, roughly: singular values in about 0.7 to 1.2."""
     x = matrices / (matrices.norm(dim=(1, 2), keepdim=True) + 1e-7)
     tall = x.shape[1] > x.shape[2]
-    x = (x.mT if tall else x).bfloat16()
+    x = (x.mT if tall else x).to(product_type(x.device))
     for _ in range(rounds):
         gram = x @ x.mT
         x = _A * x + (_B * gram + _C * gram @ gram) @ x
     out: Tensor = (x.mT if tall else x).to(matrices.dtype)
     return out
+
+
+def product_type(device: torch.device) -> torch.dtype:
+    """bfloat16 where its matrix products are fast, else float32: a CPU that emulates them takes six times as long."""
+    native = device.type != "cpu" or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return torch.bfloat16 if native else torch.float32
 
 
 def build_optimisers(model: nn.Module, section: OptimSection) -> list[torch.optim.Optimizer]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 import runir
 from runir.degradations import awgn
-from runir.errors import RunirError, UsageError
+from runir.errors import UsageError
 from runir.evaluation import psnr
 from runir.images import read_picture
 from runir.inference import engines
@@ -66,7 +66,7 @@ def test_flat_pictures_stay_flat(restorer: runir.Restorer, level: float) -> None
     off = np.abs(out - level)
     assert off[8:-8, 8:-8].max() < 1 / 255
     assert off.mean() < 0.5 / 255
-    assert off.max() < 10 / 255  # a picture's four corner pixels: convolutions see zeros beyond the tile
+    assert off.max() < 2 / 255
 
 
 def test_gray_is_restored_as_gray(restorer: runir.Restorer, clean: NDArray[np.float32]) -> None:
@@ -92,7 +92,7 @@ def test_engines_agree(name: str, clean: NDArray[np.float32]) -> None:
     side = model.card.tile
     picture = np.random.default_rng(0).normal(0.5, 0.3, (1, 3, side, side)).astype(np.float32)
     picture[0, :, : clean.shape[0], : clean.shape[1]] = clean.transpose(2, 0, 1)[:, :side, :side]
-    results = {engine: build_engine(engine, model)(picture) for engine in engines.ENGINES}
+    results = {engine: build_engine(engine, model, device="cpu")[0](picture) for engine in engines.ENGINES}
     for engine, result in results.items():
         assert np.abs(result - results["torch"]).max() < 1e-3, engine
 
@@ -157,13 +157,6 @@ def test_bad_strengths_are_refused() -> None:
     for strength in (7, -0.1, float("nan"), "x"):
         with pytest.raises(UsageError, match="strength"):
             runir.Restorer(NAMES[0])(np.zeros((4, 4), np.float32), strength=strength)  # type: ignore[arg-type]
-
-
-def test_a_result_that_is_not_finite_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    restorer = runir.Restorer(NAMES[0])
-    monkeypatch.setattr(restorer, "_engine", lambda tile: tile * np.float32("nan"))
-    with pytest.raises(RunirError, match="not finite"):
-        restorer(np.ones((4, 4), np.float32))
 
 
 def test_threads_follow_affinity_and_quota(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """Engines run the network on one tile: float32 1 x 3 x tile x tile in, the same shape out.
 
-OpenVINO is the default on CPUs. ONNX Runtime is the second (an extra). All agree within 1e-3 in float32.
+OpenVINO is the default on CPUs. ONNX Runtime is the second (an extra), and the one for GPUs of others than Intel. All agree within 1e-3 in float32.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any, Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from runir.errors import RunirError, UsageError, nearest
+from runir.errors import UsageError, nearest
+from runir.inference.devices import OPENVINO_DEVICES, PROVIDERS, Choice, choose
 from runir.weights import Model
 
 Precision = Literal["f32", "bf16", "auto"]
@@ -51,23 +52,44 @@ def _cgroup_quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
         return None
 
 
+def cache_folder() -> Path | None:
+    """Where OpenVINO keeps compiled networks, so that the next start is quicker; None where no such folder can be had.
+
+    RUNIR_CACHE names another one, or none if it is empty.
+    """
+    named = os.environ.get("RUNIR_CACHE")
+    if named == "":
+        return None
+    home = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    folder = Path(named or Path(home) / "runir")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK) else None
+
+
 class OpenVINOEngine:
-    """OpenVINO on the CPU; one compiled model, one request."""
+    """OpenVINO; one compiled model, one request."""
 
     name = "openvino"
 
-    def __init__(self, model: Model, threads: int, precision: Precision) -> None:
+    def __init__(self, model: Model, threads: int, precision: Precision, device: str = "cpu") -> None:
         """Compile the model's ONNX file. Raises RunirError when the file does not match its card."""
         import openvino as ov
 
         core = ov.Core()
-        options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads}
+        options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+        if device == "cpu":
+            options["INFERENCE_NUM_THREADS"] = threads
         # Without the hint OpenVINO picks bf16 by itself on CPUs that have it; float32 is our stated default.
         hint = {"f32": "f32", "bf16": "bf16", "auto": None}[precision]
         if hint is not None:
             options["INFERENCE_PRECISION_HINT"] = hint
+        if (folder := cache_folder()) is not None:
+            options["CACHE_DIR"] = str(folder)
         network = core.read_model(model.checked_onnx())
-        self._compiled = core.compile_model(network, "CPU", options)
+        self._compiled = core.compile_model(network, OPENVINO_DEVICES[device], options)
         self._request = self._compiled.create_infer_request()
 
     def __call__(self, tile: Tile) -> Tile:
@@ -77,12 +99,13 @@ class OpenVINOEngine:
 
 
 class ONNXRuntimeEngine:
-    """ONNX Runtime on the CPU (extra `onnxruntime`)."""
+    """ONNX Runtime (extra `onnxruntime`, or one of its builds for GPUs)."""
 
     name = "onnxruntime"
 
-    def __init__(self, model: Model, threads: int, precision: Precision) -> None:
-        """Open a session. Raises UsageError without the package, or for another precision than float32."""
+    def __init__(self, model: Model, threads: int, precision: Precision, device: str = "cpu") -> None:
+        """Open a session. Raises UsageError without the package, for another precision than float32, or when the
+        device's provider cannot be used."""
         if precision == "bf16":
             raise UsageError("engine onnxruntime computes in f32 only; use --engine openvino for bf16")
         try:
@@ -93,7 +116,11 @@ class ONNXRuntimeEngine:
         options.intra_op_num_threads = threads
         options.enable_cpu_mem_arena = False  # one fixed tile: an arena only holds memory
         options.log_severity_level = 3
-        self._session = ort.InferenceSession(model.checked_onnx(), options, providers=["CPUExecutionProvider"])
+        wanted = PROVIDERS[device]
+        providers = list(dict.fromkeys((wanted, PROVIDERS["cpu"])))
+        self._session = ort.InferenceSession(model.checked_onnx(), options, providers=providers)
+        if wanted not in self._session.get_providers():  # ONNX Runtime goes on without it, and silently
+            raise UsageError(f"device {device!r}: ONNX Runtime's {wanted} does not start here; use --device cpu")
         self._input = self._session.get_inputs()[0].name
 
     def __call__(self, tile: Tile) -> Tile:
@@ -106,7 +133,7 @@ class TorchEngine:
 
     name = "torch"
 
-    def __init__(self, model: Model, threads: int, precision: Precision) -> None:
+    def __init__(self, model: Model, threads: int, precision: Precision, device: str = "cpu") -> None:
         """Load the safetensors file. Raises UsageError without PyTorch, or for another precision than float32."""
         if precision == "bf16":
             raise UsageError("engine torch computes in f32 only; use --engine openvino for bf16")
@@ -125,30 +152,39 @@ class TorchEngine:
         torch.set_num_threads(self._threads)
         try:
             with torch.no_grad():
-                return np.asarray(self._network(torch.from_numpy(tile)).numpy(), np.float32)
+                return np.asarray(self._network.restore(torch.from_numpy(tile)).numpy(), np.float32)
         finally:
             torch.set_num_threads(before)
 
 
-ENGINES: dict[str, Callable[[Model, int, Precision], Engine]] = {
+ENGINES: dict[str, Callable[[Model, int, Precision, str], Engine]] = {
     "openvino": OpenVINOEngine,
     "onnxruntime": ONNXRuntimeEngine,
     "torch": TorchEngine,
 }
 
 
-def build_engine(name: str, model: Model, threads: int | None = None, precision: Precision = "f32") -> Engine:
-    """Compile `model` for the engine of this name. threads: None means all that this process may use.
+def build_engine(
+    name: str, model: Model, threads: int | None = None, precision: Precision = "f32", device: str = "auto"
+) -> tuple[Engine, str]:
+    """Compile `model`. name, device: see `runir.inference.devices.choose`. threads: None means all that this process
+    may use.
 
-    Raises UsageError for an unknown engine or precision, or threads < 1; RunirError for a damaged weight file.
+    Returns the engine and its device. Raises UsageError for an unknown engine, device or precision, threads < 1, or a
+    device that is not there; RunirError for a damaged weight file.
     """
-    if name not in ENGINES:
-        raise UsageError(f"unknown engine {name!r}; {nearest(name, list(ENGINES))}")
     if precision not in get_args(Precision):
         raise UsageError(f"unknown precision {precision!r}; {nearest(precision, get_args(Precision))}")
     if threads is not None and threads < 1:
         raise UsageError(f"threads = {threads}: at least 1 is needed")
-    engine = ENGINES[name](model, threads or available_threads(), precision)
-    if engine.name != name:
-        raise RunirError(f"engine {name!r} could not be built")
-    return engine
+    choices = choose(name, device)
+    for choice in choices[:-1]:
+        try:
+            return _built(choice, model, threads, precision), choice.device
+        except UsageError:
+            continue  # such as a CUDA build without its libraries: the next best is as right, only slower
+    return _built(choices[-1], model, threads, precision), choices[-1].device
+
+
+def _built(choice: Choice, model: Model, threads: int | None, precision: Precision) -> Engine:
+    return ENGINES[choice.engine](model, threads or available_threads(), precision, choice.device)

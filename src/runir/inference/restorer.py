@@ -1,20 +1,40 @@
-"""The Restorer: an array in, a restored array of the same shape out."""
+"""The Restorer: a picture in, a restored picture of the same shape out, whole or row by row."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from numbers import Real
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from runir.errors import RunirError, UsageError
+from runir.errors import UsageError
 from runir.inference.engines import Engine, Precision, build_engine
-from runir.inference.tiles import Blender, plan_tiles, tiles
+from runir.inference.exposure import SIDE, ExposureCurve, brighten
+from runir.inference.tiles import plan_tiles, restore_rows
 from runir.weights import Model, ModelCard, find_model
 
 Progress = Callable[[int, int], None]
+Array = NDArray[np.float32]
+LOW, HIGH = -1.0, 2.0  # what networks are shown; values beyond (float files) keep their distance
+SYMMETRIES = 8  # flips and quarter turns of a square
+
+
+class Source(Protocol):
+    """A picture that is read from top to bottom; `height`, `width`, `channels` (1 or 3)."""
+
+    height: int
+    width: int
+    channels: int
+
+    def rows(self, top: int, bottom: int) -> NDArray[Any]:
+        """Rows top..bottom-1, h x W x C, uint8, uint16 or float32 in [0, 1]; each row once, in order."""
+        ...
+
+    def reduced(self, side: int) -> Array:
+        """The whole picture, shrunk to fit into side x side; h x w x C in [0, 1]."""
+        ...
 
 
 class Restorer:
@@ -28,24 +48,31 @@ class Restorer:
         self,
         model: str | Model = "run-s.denoise",
         *,
-        engine: str = "openvino",
+        engine: str = "auto",
         precision: Precision = "f32",
         threads: int | None = None,
+        device: str = "auto",
     ) -> None:
         """Compile the network.
 
         Args:
             model: a name that `runir.list_models()` lists, or a Model.
-            engine: "openvino", "onnxruntime" (extra of that name) or "torch" (extra `train`).
+            engine: "auto", "openvino", "onnxruntime" (extra of that name) or "torch" (extra `train`).
             precision: "f32", "bf16" (OpenVINO only), or "auto" (the engine's choice).
             threads: processors to use; None: all that this process may use.
+            device: "auto", "cpu", "gpu" or "npu" (Intel), "cuda", "directml" or "coreml" (builds of ONNX Runtime).
 
         Raises:
-            UsageError: unknown model, engine or precision; an engine that is not installed; threads < 1.
+            UsageError: unknown model, engine, device or precision; an engine or device that is not there; threads < 1.
             RunirError: a damaged weight file.
         """
         self._model = find_model(model) if isinstance(model, str) else model
-        self._engine: Engine = build_engine(engine, self._model, threads, precision)
+        self._threads, self._precision = threads, precision
+        self._engine: Engine
+        self._engine, self.device = build_engine(engine, self._model, threads, precision, device)
+        self._exact: Engine | None = None
+        file = self._model.exposure
+        self._exposure = ExposureCurve.read(file) if file is not None else None
 
     @property
     def card(self) -> ModelCard:
@@ -62,48 +89,158 @@ class Restorer:
         return len(plan_tiles(height, width, self.card.tile, self.card.overlap))
 
     def __call__(
-        self, picture: ArrayLike, *, strength: float = 1.0, progress: Progress | None = None
-    ) -> NDArray[np.float32]:
+        self,
+        picture: ArrayLike,
+        *,
+        strength: float = 1.0,
+        tta: bool = False,
+        progress: Progress | None = None,
+        notes: list[str] | None = None,
+    ) -> Array:
         """Restore one picture.
 
         Args:
             picture: H x W x 3, H x W x 1 or H x W, sRGB-encoded in [0, 1]; values outside are allowed (noise is not
                 clipped). Not changed.
             strength: s in [0, 1]; the result is x + s (f(x) - x).
-            progress: called with (tiles done, tiles in all) after each tile.
+            tta, progress, notes: see `stream`.
 
         Returns:
             A new float32 array of the picture's shape, not clipped.
 
         Raises:
             UsageError: a wrong shape or type, NaN or infinity, or a strength outside [0, 1].
-            RunirError: the engine gave a result that is not finite.
         """
         strength = check_strength(strength)
         source = as_picture(picture)
         if strength == 0:
             return source.reshape(np.shape(picture)).copy()
-        gray = source.shape[2] == 1
-        rgb = np.broadcast_to(source, (*source.shape[:2], 3)) if gray else source
-        restored = self._run(rgb, progress)
-        if gray:
-            restored = restored.mean(axis=2, keepdims=True, dtype=np.float32)
-        result = restored if strength == 1 else source + np.float32(strength) * (restored - source)
-        return result.reshape(np.shape(picture)).astype(np.float32, copy=False)
+        result, top = np.empty(source.shape, np.float32), 0
+        for _, rows in self.stream(_Held(source), strength=strength, tta=tta, progress=progress, notes=notes):
+            result[top : top + len(rows)] = rows
+            top += len(rows)
+        return result.reshape(np.shape(picture))
 
-    def _run(self, picture: NDArray[np.float32], progress: Progress | None) -> NDArray[np.float32]:
-        plan = plan_tiles(picture.shape[0], picture.shape[1], self.card.tile, self.card.overlap)
-        blender = Blender(plan, 3)
-        for done, (top, left, tile) in enumerate(tiles(picture, plan), 1):
-            out = self._engine(np.ascontiguousarray(tile.transpose(2, 0, 1)[None]))[0].transpose(1, 2, 0)
-            if not np.isfinite(out).all():
-                raise RunirError(
-                    f"{self.card.name}: the result is not finite; try --precision f32 or --engine onnxruntime"
-                )
-            blender.add(top, left, out)
+    def stream(
+        self,
+        source: Source,
+        *,
+        strength: float = 1.0,
+        tta: bool = False,
+        progress: Progress | None = None,
+        notes: list[str] | None = None,
+    ) -> Iterator[tuple[NDArray[Any], Array]]:
+        """Restore a picture from top to bottom with one row of tiles in memory.
+
+        Args:
+            source: the picture; its values must be finite.
+            strength: s in [0, 1]; the result is x + s (f(x) - x).
+            tta: restore each tile in its eight flips and quarter turns and average (eight times the time).
+            progress: called with (tiles done, tiles in all) after each tile.
+            notes: gets a line when tiles were kept as they were, since the network's result for them was not finite or
+                further from them than anything it was trained on.
+
+        Yields:
+            (rows as they were, restored rows float32 h x W x C, not clipped); both are reused: copy to keep.
+
+        Raises:
+            UsageError: a strength outside [0, 1].
+        """
+        strength = check_strength(strength)
+        plan = plan_tiles(source.height, source.width, self.card.tile, self.card.overlap)
+        curve = None if self._exposure is None else self._exposure.coefficients(_rgb(source.reduced(SIDE)))
+        kept: list[tuple[int, int]] = []
+        done = 0
+
+        def cut(tile: NDArray[Any]) -> Array:
+            rgb = _rgb(as_unit(tile))
+            return rgb if curve is None else brighten(rgb, curve)
+
+        def restore(tile: Array, top: int, left: int) -> Array:
+            nonlocal done
+            out, plausible = self._tile(tile, tta)
+            if not plausible:
+                kept.append((max(0, left), max(0, top)))
+            done += 1
             if progress is not None:
                 progress(done, len(plan))
-        return blender.picture()
+            return out
+
+        for raw, rgb in restore_rows(source, plan, cut, restore):
+            restored = rgb if source.channels == 3 else rgb.mean(axis=2, keepdims=True, dtype=np.float32)
+            if strength != 1:
+                before = as_unit(raw)
+                restored = before + np.float32(strength) * (restored - before)
+            yield raw, restored
+        if kept and notes is not None:
+            notes.append(
+                f"{len(kept)} of {len(plan)} tiles kept as they were (the first at {kept[0][0]},{kept[0][1]}): "
+                "the network's result was not plausible there"
+            )
+
+    def _tile(self, tile: Array, tta: bool) -> tuple[Array, bool]:
+        """The restored tile, and whether it is one; else the tile as it was. Tried again in float32 first."""
+        shown = np.clip(tile, LOW, HIGH)
+        for engine in (lambda: self._engine, self._in_float32):
+            change = (_all_ways(engine(), shown) if tta else _run(engine(), shown)) - shown
+            if self._plausible(change):
+                return tile + change, True
+            if self._precision == "f32":
+                break
+        return tile, False
+
+    def _plausible(self, change: Array) -> bool:
+        size = float(np.abs(change).mean())
+        return bool(np.isfinite(size)) and size <= self.card.residual_limit
+
+    def _in_float32(self) -> Engine:
+        if self._exact is None:
+            self._exact, _ = build_engine(self._engine.name, self._model, self._threads, "f32", self.device)
+        return self._exact
+
+
+def _run(engine: Engine, tile: Array) -> Array:
+    out: Array = engine(np.ascontiguousarray(tile.transpose(2, 0, 1)[None]))[0].transpose(1, 2, 0)
+    return out
+
+
+def _all_ways(engine: Engine, tile: Array) -> Array:
+    """Mean over the eight symmetries of the square, each undone: Timofte et al., CVPR 2016 ("self-ensemble")."""
+    total = np.zeros_like(tile)
+    for way in range(SYMMETRIES):
+        turned = np.rot90(tile, way % 4)
+        out = _run(engine, turned[:, ::-1] if way >= 4 else turned)
+        total += np.rot90(out[:, ::-1] if way >= 4 else out, -(way % 4))
+    return total / np.float32(SYMMETRIES)
+
+
+class _Held:
+    """A picture in memory as a Source."""
+
+    def __init__(self, picture: Array) -> None:
+        self._picture = picture
+        self.height, self.width, self.channels = picture.shape
+
+    def rows(self, top: int, bottom: int) -> Array:
+        return self._picture[top:bottom]
+
+    def reduced(self, side: int) -> Array:
+        step = -(-max(self.height, self.width) // side)
+        down, across = np.arange(0, self.height, step), np.arange(0, self.width, step)
+        sums = np.add.reduceat(np.add.reduceat(self._picture, down, axis=0), across, axis=1)
+        counts = np.diff(np.append(down, self.height))[:, None] * np.diff(np.append(across, self.width))
+        return np.asarray(sums / counts[..., None], np.float32)
+
+
+def as_unit(raw: NDArray[Any]) -> Array:
+    """uint8 and uint16 to float32 in [0, 1]; float32 as it is."""
+    if raw.dtype == np.float32:
+        return raw
+    return np.divide(raw, np.float32(np.iinfo(raw.dtype).max), dtype=np.float32)
+
+
+def _rgb(picture: Array) -> Array:
+    return np.broadcast_to(picture, (*picture.shape[:2], 3)) if picture.shape[2] == 1 else picture
 
 
 def check_strength(strength: Any) -> float:
@@ -113,7 +250,7 @@ def check_strength(strength: Any) -> float:
     return float(strength)
 
 
-def as_picture(picture: ArrayLike) -> NDArray[np.float32]:
+def as_picture(picture: ArrayLike) -> Array:
     """A float32 H x W x C view or copy of an array. Raises UsageError for what is not a float picture."""
     array = np.asarray(picture)
     if not np.issubdtype(array.dtype, np.floating):

@@ -1,35 +1,34 @@
-"""Cutting a picture into fixed tiles and blending the results.
+"""Cutting a picture into fixed tiles and blending the results, from top to bottom, with one row of tiles in memory.
 
-Every tile has the same square shape (one compiled network per model). Neighbours share `overlap` pixels, over which
-one fades into the other linearly. A picture smaller than a tile is extended by reflection.
+Every tile has the same square shape (one compiled network per model). Neighbours share at least `overlap` pixels, over
+which one fades into the other linearly. Where tiles reach beyond the picture, it is extended by reflection: a picture
+smaller than a tile lies in its middle, and a larger one gets a margin as far as that costs no further tile, since
+convolutions see zeros beyond a tile's edge.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 Picture = NDArray[np.float32]
+Index = NDArray[np.intp]
+MARGIN = 16  # pixels beyond each side, where they cost no further tile
 
 
 @dataclass(frozen=True, slots=True)
 class TilePlan:
-    """Where the tiles of one picture lie. rows, columns: top and left corners, ascending."""
+    """Where the tiles of one picture lie. rows, columns: top and left corners, ascending; negative in a margin."""
 
     height: int
     width: int
     tile: int
-    overlap: int
     rows: tuple[int, ...]
     columns: tuple[int, ...]
-
-    @property
-    def padded(self) -> tuple[int, int]:
-        """Height and width of the extended picture that the tiles cover exactly."""
-        return max(self.height, self.tile), max(self.width, self.tile)
 
     def __len__(self) -> int:
         """Number of tiles."""
@@ -38,38 +37,30 @@ class TilePlan:
 
 def plan_tiles(height: int, width: int, tile: int, overlap: int) -> TilePlan:
     """Spread as few tiles as possible evenly over a picture, so that all overlaps are at least `overlap` pixels."""
-    return TilePlan(
-        height,
-        width,
-        tile,
-        overlap,
-        _corners(max(height, tile), tile, overlap),
-        _corners(max(width, tile), tile, overlap),
-    )
+    return TilePlan(height, width, tile, _corners(height, tile, overlap), _corners(width, tile, overlap))
 
 
 def _corners(side: int, tile: int, overlap: int) -> tuple[int, ...]:
+    if side <= tile:
+        return ((side - tile) // 2,)
     count = 1 + -(-(side - tile) // (tile - overlap))
-    if count == 1:
-        return (0,)
-    return tuple(round(i * (side - tile) / (count - 1)) for i in range(count))
+    margin = min(MARGIN, (count * tile - (count - 1) * overlap - side) // 2)
+    step = (side + 2 * margin - tile) / (count - 1)
+    return tuple(round(i * step) - margin for i in range(count))
 
 
-def extend(picture: Picture, height: int, width: int) -> Picture:
-    """Extend H x W x C to height x width at the bottom and right by (repeated) reflection."""
-    rows, columns = (_reflected(have, want) for have, want in zip(picture.shape[:2], (height, width), strict=True))
-    return picture if (height, width) == picture.shape[:2] else picture[rows][:, columns]
+def reflected(start: int, stop: int, side: int) -> Index:
+    """Where positions start..stop-1 lie in a row of `side` pixels that is mirrored at its ends as often as needed."""
+    if side == 1:
+        return np.zeros(stop - start, np.intp)
+    period = 2 * side - 2
+    index = np.arange(start, stop) % period
+    return np.minimum(index, period - index)
 
 
-def _reflected(have: int, want: int) -> NDArray[np.intp]:
-    period = max(1, 2 * have - 2)
-    index = np.arange(want) % period
-    return np.minimum(index, period - index) if have > 1 else np.zeros(want, np.intp)
-
-
-def _fades(corners: tuple[int, ...], tile: int) -> dict[int, NDArray[np.float32]]:
+def fades(corners: tuple[int, ...], tile: int) -> list[Picture]:
     """Weights along one axis for the tile at each corner: linear over shared pixels, their sum 1 everywhere."""
-    raw = {}
+    raw = []
     for index, start in enumerate(corners):
         weights = np.ones(tile)
         if index > 0:
@@ -78,36 +69,72 @@ def _fades(corners: tuple[int, ...], tile: int) -> dict[int, NDArray[np.float32]
         if index + 1 < len(corners):
             shared = start + tile - corners[index + 1]
             weights[tile - shared :] *= 1 - (np.arange(shared) + 0.5) / shared
-        raw[start] = weights
-    total = np.zeros(corners[-1] + tile)  # not 1 where three tiles meet
-    for start, weights in raw.items():
-        total[start : start + tile] += weights
-    return {start: (w / total[start : start + tile]).astype(np.float32) for start, w in raw.items()}
+        raw.append(weights)
+    total = np.zeros(corners[-1] + tile - corners[0])  # not 1 where three tiles meet
+    places = [slice(start - corners[0], start - corners[0] + tile) for start in corners]
+    for where, weights in zip(places, raw, strict=True):
+        total[where] += weights
+    return [(weights / total[where]).astype(np.float32) for where, weights in zip(places, raw, strict=True)]
 
 
-def tiles(picture: Picture, plan: TilePlan) -> Iterator[tuple[int, int, Picture]]:
-    """(top, left, tile) for each tile of the extended picture, tile float32 tile x tile x C."""
-    whole = extend(picture, *plan.padded)
-    for top in plan.rows:
-        for left in plan.columns:
-            yield top, left, whole[top : top + plan.tile, left : left + plan.tile]
+class Rows(Protocol):
+    """A picture that is read from top to bottom."""
+
+    def rows(self, top: int, bottom: int) -> NDArray[Any]:
+        """Rows top..bottom-1, h x W x C of any type; each row is asked for once, in order."""
+        ...
 
 
-class Blender:
-    """Collects restored tiles and gives the whole picture."""
+class Window:
+    """The rows of a picture that a row of tiles needs; those above it are forgotten."""
 
-    def __init__(self, plan: TilePlan, channels: int) -> None:
-        """Channels: of the tiles."""
-        self._plan = plan
-        self._sum = np.zeros((*plan.padded, channels), np.float32)
-        self._down, self._across = _fades(plan.rows, plan.tile), _fades(plan.columns, plan.tile)
+    def __init__(self, source: Rows) -> None:
+        """Source: is read from its first row on."""
+        self._source = source
+        self._parts: list[NDArray[Any]] = []
+        self._top = self._bottom = 0
 
-    def add(self, top: int, left: int, tile: Picture) -> None:
-        """Add one restored tile, float32 tile x tile x C."""
-        plan = self._plan
-        weights = self._down[top][:, None] * self._across[left]
-        self._sum[top : top + plan.tile, left : left + plan.tile] += tile * weights[..., None]
+    def get(self, top: int, bottom: int) -> NDArray[Any]:
+        """Rows top..bottom-1; neither may be less than in an earlier call."""
+        if bottom > self._bottom:
+            self._parts.append(self._source.rows(self._bottom, bottom))
+            self._bottom = bottom
+        held = self._parts[0] if len(self._parts) == 1 else np.concatenate(self._parts)
+        self._parts = [held[top - self._top :]]
+        self._top = top
+        return self._parts[0][: bottom - top]
 
-    def picture(self) -> Picture:
-        """The blended picture, H x W x C."""
-        return np.ascontiguousarray(self._sum[: self._plan.height, : self._plan.width])
+
+def restore_rows(
+    source: Rows, plan: TilePlan, cut: Callable[[NDArray[Any]], Picture], restore: Callable[[Picture, int, int], Picture]
+) -> Iterator[tuple[NDArray[Any], Picture]]:
+    """Restore a picture tile by tile.
+
+    Args:
+        source: the picture.
+        plan: its tiles.
+        cut: turns a tile of the source (tile x tile x C) into what the network takes, float32 tile x tile x 3.
+        restore: (tile, top, left) -> the restored tile, float32 tile x tile x 3.
+
+    Yields:
+        (rows of the source, restored rows float32 h x W x 3) from top to bottom. The second is reused: copy to keep.
+    """
+    window, tile = Window(source), plan.tile
+    across = fades(plan.columns, tile)
+    columns = [reflected(left, left + tile, plan.width) for left in plan.columns]
+    total = np.zeros((min(tile, plan.height), plan.width, 3), np.float32)
+    for index, (top, down) in enumerate(zip(plan.rows, fades(plan.rows, tile), strict=True)):
+        first, last = max(0, top), min(plan.height, top + tile)
+        band = window.get(first, last)
+        rows = reflected(top, top + tile, plan.height) - first
+        for left, places, fade in zip(plan.columns, columns, across, strict=True):
+            out = restore(cut(band[rows[:, None], places]), top, left)
+            begin, end = max(0, left), min(plan.width, left + tile)
+            inside = (slice(first - top, last - top), slice(begin - left, end - left))
+            weights = down[inside[0], None] * fade[inside[1]]
+            total[: last - first, begin:end] += out[inside] * weights[..., None]
+        done = (plan.rows[index + 1] if index + 1 < len(plan.rows) else plan.height) - first
+        yield band[:done], total[:done]
+        left_over = last - first - done
+        total[:left_over] = total[done : last - first].copy()
+        total[left_over:] = 0

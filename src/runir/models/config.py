@@ -51,6 +51,7 @@ class RUNConfig:
     window: side of the attention window in positions of its level. skip: how a skip joins the decoder.
     channels: picture channels in and out. context: whether the mean of all positions of the bottom level is fed back to
     each of them (for tasks that depend on the brightness and colour of the whole picture, or tile, that it is given).
+    exposure: whether a curve brightens the picture as a whole first (runir.models.exposure).
     """
 
     levels: tuple[LevelConfig, ...]
@@ -59,6 +60,7 @@ class RUNConfig:
     skip: SkipFusion = "add"
     channels: int = 3
     context: bool = False
+    exposure: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""

@@ -17,6 +17,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from runir.models.run import RUN
+from runir.weights.registry import EXPOSURE, ONNX, SAFETENSORS
 
 OPSET = 18
 MIN_ELEMENTS = 256  # smaller tensors stay float32: nothing to save
@@ -30,15 +31,20 @@ def rounded_state(network: RUN) -> dict[str, Tensor]:
     }
 
 
-def export(network: RUN, tile: int, folder: Path) -> tuple[Path, Path]:
-    """Write model.onnx (float32 1 x 3 x tile x tile in and out) and model.safetensors into the folder."""
+def export(network: RUN, tile: int, folder: Path) -> list[Path]:
+    """Write model.onnx (float32 1 x 3 x tile x tile in and out) and model.safetensors into the folder, and the exposure
+    curve's numbers, which go before the ONNX network, if the network has one. Returns the files in this order."""
     state = rounded_state(network)
     network.load_state_dict({name: t.float() for name, t in state.items()})
     folder.mkdir(parents=True, exist_ok=True)
-    safetensors, onnx_file = folder / "model.safetensors", folder / "model.onnx"
+    safetensors, onnx_file, exposure = folder / SAFETENSORS, folder / ONNX, folder / EXPOSURE
     safetensors.write_bytes(save(state))
     onnx_file.write_bytes(to_onnx(network, tile).SerializeToString())
-    return onnx_file, safetensors
+    if not network.config.exposure:
+        return [onnx_file, safetensors]
+    with exposure.open("wb") as file:
+        np.savez(file, **{name: t.numpy() for name, t in network.exposure.state_dict().items()})
+    return [onnx_file, safetensors, exposure]
 
 
 def trace(network: nn.Module, tile: int) -> ModelProto:
@@ -63,10 +69,21 @@ def trace(network: nn.Module, tile: int) -> ModelProto:
 
 def to_onnx(network: RUN, tile: int) -> ModelProto:
     """The network on one tile as ONNX, large constants stored in fp16 behind a Cast to float32."""
-    graph = trace(network, tile)
+    graph = trace(_Restore(network), tile)
     _store_half(graph)
     onnx.checker.check_model(graph)
     return graph
+
+
+class _Restore(nn.Module):
+    """What runs on tiles: a RUN behind its exposure curve."""
+
+    def __init__(self, network: RUN) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network.restore(x)
 
 
 def _store_half(model: ModelProto) -> None:

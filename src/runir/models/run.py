@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from runir.models.blocks import SLOPE, ConvBlock, CSABlock, SSABlock, near_identity
 from runir.models.config import LevelConfig, RUNConfig
+from runir.models.exposure import Exposure
 
 
 def _blocks(level: LevelConfig, depth: int, window: int) -> nn.Sequential:
@@ -64,6 +65,7 @@ class RUN(nn.Module):
         levels = config.levels
         packed = config.channels * config.stem**2
         self.stem = nn.Conv2d(packed, levels[0].width, 3, padding=1)
+        self.exposure = Exposure(config.channels) if config.exposure else nn.Identity()
         self.context = _Context(levels[-1].width) if config.context else nn.Identity()
         self.encoders = nn.ModuleList(_blocks(level, level.encoder, config.window) for level in levels)
         self.decoders = nn.ModuleList(_blocks(level, level.decoder, config.window) for level in levels[:-1])
@@ -80,7 +82,11 @@ class RUN(nn.Module):
                 self.head.bias.zero_()
 
     def forward(self, x: Tensor) -> Tensor:
-        """B x C x H x W -> the same shape. The global residual is added in the input's precision."""
+        """B x C x H x W -> the same shape."""
+        return self.restore(self.exposure(x))
+
+    def restore(self, x: Tensor) -> Tensor:
+        """The same behind the exposure curve: what runs on tiles. The global residual is added in x's precision."""
         height, width = x.shape[-2:]
         multiple = self.config.multiple
         pad_h, pad_w = -height % multiple, -width % multiple

@@ -50,7 +50,7 @@ def package_run(run: Path, to: Path, *, tile: int, overlap: int, texts: CardText
     network = RUN(config)
     network.load_state_dict(tensors)
     folder = to / recipe.name
-    onnx_file, safetensors = export(network, tile, folder)
+    sums = [_sha256(file) for file in export(network, tile, folder)]
     card = ModelCard(
         name=recipe.name,
         task=recipe.task,
@@ -59,8 +59,9 @@ def package_run(run: Path, to: Path, *, tile: int, overlap: int, texts: CardText
         macs_per_pixel=round(macs_per_pixel(network, tile)),
         tile=tile,
         overlap=overlap,
-        onnx_sha256=_sha256(onnx_file),
-        safetensors_sha256=_sha256(safetensors),
+        onnx_sha256=sums[0],
+        safetensors_sha256=sums[1],
+        exposure_sha256="".join(sums[2:]),
         network=to_plain(config),
         **asdict(texts),
     )

@@ -38,7 +38,7 @@ HELD_OUT = "held_out.txt"
 def network_config(recipe: Recipe) -> RUNConfig:
     """The network that the recipe names or describes."""
     if recipe.model.preset is not None:
-        return replace(preset(recipe.model.preset), context=recipe.model.context)
+        return replace(preset(recipe.model.preset), context=recipe.model.context, exposure=recipe.model.exposure)
     return RUNConfig.from_dict(recipe.model.network or {})
 
 
@@ -48,8 +48,8 @@ def build_network(recipe: Recipe) -> RUN:
     model = RUN(network_config(recipe))
     if recipe.model.start is not None:
         tensors, _ = load_tensors(_start_file(recipe.model.start))
-        # Starting weights may lack the context, which starts as nearly nothing.
-        fresh = {name: t for name, t in model.state_dict().items() if name.startswith("context.")}
+        # Starting weights may lack what only some tasks have.
+        fresh = {n: t for n, t in model.state_dict().items() if n.startswith(("context.", "exposure."))}
         try:
             model.load_state_dict(fresh | {name: t.float() for name, t in tensors.items()})
         except RuntimeError as error:

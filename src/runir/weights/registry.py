@@ -12,6 +12,7 @@ from runir.weights.card import ModelCard, read_card
 
 HOME = Path(__file__).parent
 CARD, ONNX, SAFETENSORS = "card.toml", "model.onnx", "model.safetensors"
+EXPOSURE = "exposure.npz"
 EFFECTIVE_RECIPE = "recipe.toml"  # as it was run
 
 
@@ -32,10 +33,20 @@ class Model:
         """The same numbers, for fine-tuning."""
         return self.folder / SAFETENSORS
 
+    @property
+    def exposure(self) -> Path | None:
+        """The exposure curve's numbers, for a model that has one: it is applied before the ONNX network. Raises
+        RunirError when the file does not match the card."""
+        if not self.card.exposure_sha256:
+            return None
+        _checked(self.folder / EXPOSURE, self.card.exposure_sha256)
+        return self.folder / EXPOSURE
+
     def verify(self) -> None:
-        """Compare both files with the card's checksums. Raises RunirError naming the damaged file."""
+        """Compare all files with the card's checksums. Raises RunirError naming the damaged file."""
         self.checked_onnx()
         _checked(self.safetensors, self.card.safetensors_sha256)
+        _ = self.exposure
 
     def checked_onnx(self) -> bytes:
         """The ONNX file's bytes. Raises RunirError when they do not match the card."""

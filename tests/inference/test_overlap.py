@@ -44,7 +44,7 @@ def test_an_error_in_the_thread_is_raised_where_the_item_is_missing() -> None:
 def test_whoever_stops_early_leaves_no_thread() -> None:
     items = ahead(iter(range(10**9)))
     assert next(items) == 0
-    items.close()  # type: ignore[attr-defined]
+    items.close()
     assert threads() == set()
 
 

@@ -18,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from network_speed import as_onnx, measure
 from runir.models.blocks import ChannelAttention, ConvBlock, CSABlock, SSABlock, WindowAttention
-from speed import as_onnx, measure
 
 FEW, MANY = 2, 6
 LEVELS = ((48, 256), (64, 128), (128, 64))  # run-s: channels, positions per side on a 512 x 512 tile

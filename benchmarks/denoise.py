@@ -13,12 +13,12 @@ import os
 import sys
 from pathlib import Path
 
+from network_speed import REFERENCE, print_rows, speed_rows
 from runir.degradations import parse_degradation
 from runir.evaluation import Report, evaluate, get_protocol, picture_files
 from runir.inference import Restorer
 from runir.weights import Model, Score, list_models
 from scores import as_score, update_card
-from speed import REFERENCE, print_rows, speed_rows
 
 ROOT = Path(__file__).parents[1]
 SOURCE = "FFDNet (told sigma): Zhang et al., TIP 2018, as in the tables of Zhang et al., DPIR, TPAMI 2022"

@@ -16,8 +16,8 @@ import os
 
 from spandrel.architectures.NAFNet import NAFNet
 
+from network_speed import as_onnx, measure
 from runir.weights import list_models
-from speed import as_onnx, measure
 
 MUST = {"run-s.denoise": 0.15}
 

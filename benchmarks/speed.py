@@ -1,146 +1,185 @@
-"""Time of the shipped networks per megapixel, against a network of FFDNet's shape, in one run.
+"""Time and memory of the whole program, in one run: `runir restore` on real files, against the engine alone.
 
-    python benchmarks/speed.py [--threads 2] [--json FILE] [--network "ssa48x1/1 conv64x3/3 csa128x4h4"]
+    python benchmarks/speed.py [--threads 2] [--model run-s.denoise] [--huge run-t.denoise] [--kodak24 DIR] [--work DIR]
 
-FFDNet's shape (Zhang, Zuo, Zhang, TIP 2018, colour): pixel-unshuffle by 2 with a noise map (15 channels), 12 dense
-3x3 convolutions with 96 channels and ReLU, pixel-shuffle; 0.85M parameters, random weights. Every network runs in
-OpenVINO in float32 on its tile; rounds alternate between the networks, medians count. --network adds one with random
-weights: per level, from the top, operator, width, x blocks down / blocks up, h heads.
+Every row runs the command line in a process of its own; memory is that process's peak (ru_maxrss). The engine's own
+time is that of the same number of tiles, one after the other, in the same run. The convolution peak is the arithmetic
+rate of a stack of dense 3x3 convolutions (FFDNet's shape) in the same engine. --huge adds the files of 200 megapixels
+and 1 gigapixel (minutes, and some gigabytes of disk in --work). bf16 is measured where the processor has it; --kodak24
+adds what it costs in PSNR.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
-import json
-import re
+import os
+import resource
+import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import openvino as ov
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
 
+from network_speed import REFERENCE, FFDNetShape, as_onnx, compile_network, measure
+from runir.degradations import parse_degradation
+from runir.evaluation import evaluate, get_protocol, picture_files
+from runir.images import PictureInfo, create_picture
+from runir.inference import Restorer
 from runir.models.complexity import macs_per_pixel
-from runir.models.config import RUNConfig
-from runir.models.export import trace
-from runir.models.run import RUN
-from runir.weights import list_models
+from runir.weights import find_model
 
-REFERENCE = "FFDNet's shape"
+ROOT = Path(__file__).parents[1]
+MEGAPIXEL = 1e6
 
 
-class FFDNetShape(nn.Module):
-    """The arithmetic of FFDNet for colour; picture in, picture out (a constant noise map is joined inside)."""
+@dataclass(frozen=True)
+class Run:
+    """One call of the command: wall seconds, peak memory in megabytes."""
 
-    def __init__(self, width: int = 96, depth: int = 12) -> None:
-        super().__init__()
-        widths = [15, *[width] * (depth - 1), 12]
-        self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in itertools.pairwise(widths))
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = F.pixel_unshuffle(x, 2)
-        y = torch.cat((y, torch.full_like(y[:, :3], 0.1)), 1)
-        for layer in self.layers[:-1]:
-            y = F.relu(layer(y))
-        return F.pixel_shuffle(self.layers[-1](y), 2)
+    seconds: float
+    megabytes: float
 
 
-def compile_network(source: bytes, threads: int, precision: str) -> Any:
-    options = {
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_NUM_THREADS": threads,
-        "INFERENCE_PRECISION_HINT": precision,
-    }
-    core = ov.Core()
-    return core.compile_model(core.read_model(source), "CPU", options).create_infer_request()
+def row(what: str, value: float, form: str, must: float, aim: float, more: bool = False) -> bool:
+    """Print one row; whether the goal is met."""
+
+    def reached(goal: float) -> bool:
+        return value >= goal if more else value <= goal
+
+    verdict = "aim met" if reached(aim) else "must met" if reached(must) else "MISSED"
+    sign = ">=" if more else "<="
+    print(f"{what:<62}{format(value, form):>9}   must {sign} {must:g}, aim {aim:g}: {verdict}", flush=True)
+    return reached(must)
 
 
-def as_onnx(network: nn.Module, tile: int) -> bytes:
-    data: bytes = trace(network, tile).SerializeToString()
-    return data
+def draw(path: Path, height: int, width: int, dtype: str = "uint8", quality: int = 92) -> None:
+    """A noisy photograph-like file of any size, written row by row: a shipped picture, repeated."""
+    from PIL import Image
+
+    tile = np.asarray(Image.open(ROOT / "tests" / "data" / "hippo.webp").convert("RGB"))
+    rng, peak = np.random.default_rng(0), int(np.iinfo(dtype).max)
+    info = PictureInfo(height=height, width=width, channels=3, dtype=dtype, format="JPEG")
+    if path.suffix == ".tif":
+        info = replace(info, format="TIFF", lossless=True)
+    columns = np.arange(width) % tile.shape[1]
+    with create_picture(path, info, quality=quality, overwrite=True) as writer:
+        for top in range(0, height, 64):
+            rows = np.arange(top, min(height, top + 64)) % tile.shape[0]
+            noise = rng.integers(-20, 21, (len(rows), width, 1), dtype=np.int16)
+            pixels = (tile[rows[:, None], columns] + noise).clip(0, 255)
+            writer.write((pixels * (peak // 255)).astype(dtype))
 
 
-def measure(sources: dict[str, tuple[bytes, int]], threads: int, precision: str, rounds: int) -> dict[str, float]:
-    """Median seconds per megapixel of each network; sources: name -> (ONNX, tile)."""
-    requests = {name: compile_network(source, threads, precision) for name, (source, _) in sources.items()}
-    tiles = {tile: np.random.default_rng(0).random((1, 3, tile, tile), np.float32) for _, tile in sources.values()}
-    times: dict[str, list[float]] = {name: [] for name in sources}
-    for round_ in range(rounds + 2):
-        for name, (_, tile) in sources.items():
-            begun = time.perf_counter()
-            requests[name].infer([tiles[tile]])
-            if round_ >= 2:
-                times[name].append((time.perf_counter() - begun) / tile**2 * 1e6)
-    return {name: float(np.median(values)) for name, values in times.items()}
+def restore(source: Path, model: str, threads: int, *words: str) -> Run:
+    """Run the command once."""
+    target = source.with_name(f"out{source.suffix}")
+    command = [sys.executable, "-m", "runir", "restore", str(source), "-o", str(target), "--model", model]
+    begun = time.perf_counter()
+    process = subprocess.Popen([*command, "--threads", str(threads), "--overwrite", *words], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - begun
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} failed with {process.returncode}")
+    scale = 1 if sys.platform == "darwin" else 1024
+    assert isinstance(usage, resource.struct_rusage)
+    target.unlink()
+    return Run(seconds, usage.ru_maxrss * scale / 1e6)
 
 
-def network(text: str) -> RUN:
-    """A RUN with random weights from text such as "ssa48x1/1 conv64x3/3 csa128x4h4"."""
-    levels = []
-    for part in text.split():
-        found = re.fullmatch(r"(ssa|conv|csa)(\d+)x(\d+)(?:/(\d+))?(?:h(\d+))?", part)
-        if found is None:
-            raise SystemExit(f"--network: cannot read {part!r}; write as in ssa48x1/1")
-        operator, width, down, up, heads = found.groups()
-        level = {"operator": operator, "width": int(width), "encoder": int(down)}
-        levels.append(level | {"decoder": int(up or 0), "heads": int(heads or 1)})
-    torch.manual_seed(0)
-    return RUN(RUNConfig.from_dict({"levels": levels}))
+def engine_seconds(model: str, threads: int, tiles: int) -> float:
+    """Time of this many tiles in the engine alone."""
+    shipped = find_model(model)
+    request = compile_network(shipped.checked_onnx(), threads, "f32")
+    tile = np.random.default_rng(0).random((1, 3, shipped.card.tile, shipped.card.tile), np.float32)
+    times = []
+    for index in range(14):
+        begun = time.perf_counter()
+        request.infer([tile])
+        if index >= 2:
+            times.append(time.perf_counter() - begun)
+    return float(np.median(times)) * tiles
 
 
-def speed_rows(threads: int, rounds: int = 15, extra: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """One row per shipped model, the reference and each extra network: seconds per megapixel in f32 and bf16, ratio to
-    the reference."""
-    reference = FFDNetShape()
-    sources = {REFERENCE: (as_onnx(reference, 512), 512)}
-    macs = {REFERENCE: macs_per_pixel(reference)}
-    for text in extra:
-        sources[text], macs[text] = (as_onnx(network(text), 512), 512), macs_per_pixel(network(text))
-    for model in list_models():
-        sources[model.card.name] = (model.checked_onnx(), model.card.tile)
-        macs[model.card.name] = float(model.card.macs_per_pixel)
-    f32, bf16 = (measure(sources, threads, precision, rounds) for precision in ("f32", "bf16"))
-    return [
-        {
-            "network": name,
-            "macs_per_pixel": round(macs[name]),
-            "f32_s_per_mpx": f32[name],
-            "f32_ratio": f32[name] / f32[REFERENCE],
-            "bf16_s_per_mpx": bf16[name],
-            "bf16_ratio": bf16[name] / bf16[REFERENCE],
-        }
-        for name in sources
-    ]
+def ordinary_files(work: Path, model: str, threads: int) -> bool:
+    big, small = work / "12mpx.jpg", work / "0.3mpx.jpg"
+    draw(big, 3000, 4000)
+    draw(small, 480, 640)
+    tiles = Restorer(model, threads=threads).tile_count(3000, 4000)
+    alone = [engine_seconds(model, threads, tiles)]
+    runs = [restore(big, model, threads) for _ in range(2)]
+    alone.append(engine_seconds(model, threads, tiles))
+    ratio = min(r.seconds for r in runs) / min(alone)
+    good = row(f"{model}, 12 Mpx JPEG: wall time / engine time ({min(alone):.1f} s)", ratio, ".3f", 1.25, 1.1)
+    quick = sorted(restore(small, model, threads).seconds for _ in range(7))
+    good &= row(f"{model}, 0.3 Mpx JPEG, start included, median of 7 (s)", quick[3], ".2f", 1.0, 0.5)
+    good &= row("peak memory, 12 Mpx JPEG (MB)", max(r.megabytes for r in runs), ".0f", 600, 400)
+    return good
 
 
-def print_rows(rows: list[dict[str, Any]], threads: int) -> None:
-    print(f"OpenVINO {ov.__version__.split('-')[0]}, {threads} threads, medians, seconds per megapixel")
-    column = max(18, *(len(row["network"]) + 2 for row in rows))
-    print(f"{'network':<{column}}{'MACs/px':>9}{'f32':>8}{'ratio':>8}{'bf16':>8}{'ratio':>8}")
-    for row in rows:
-        print(
-            f"{row['network']:<{column}}{row['macs_per_pixel']:>9,}{row['f32_s_per_mpx']:>8.3f}{row['f32_ratio']:>7.3f}x"
-            f"{row['bf16_s_per_mpx']:>8.3f}{row['bf16_ratio']:>7.3f}x"
-        )
+def huge_files(work: Path, model: str, threads: int) -> bool:
+    good = True
+    for name, side, dtype in (
+        ("200 Mpx 16-bit TIFF", (12500, 16000), "uint16"),
+        ("1 Gpx TIFF", (31250, 32000), "uint8"),
+    ):
+        file = work / "huge.tif"
+        draw(file, *side, dtype)
+        run = restore(file, model, threads)
+        good &= row(f"peak memory, {name} ({model}, {run.seconds:.0f} s) (MB)", run.megabytes, ".0f", 900, 600)
+        file.unlink()
+    return good
 
 
-def main() -> None:
+def arithmetic(model: str, threads: int) -> bool:
+    shipped, peer = find_model(model), FFDNetShape()
+    sources = {REFERENCE: (as_onnx(peer, 512), 512), model: (shipped.checked_onnx(), shipped.card.tile)}
+    seconds = measure(sources, threads, "f32", 9)
+    peak = macs_per_pixel(peer) * 2 * MEGAPIXEL / seconds[REFERENCE]
+    rate = shipped.card.macs_per_pixel * 2 * MEGAPIXEL / seconds[model]
+    what = f"{model}: arithmetic rate / 3x3-convolution peak ({peak / 1e9:.0f} GFLOPS)"
+    return row(what, rate / peak, ".2f", 0.45, 0.65, more=True)
+
+
+def bf16(model: str, threads: int, kodak24: Path | None) -> bool:
+    flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    if "avx512_bf16" not in flags and "amx_bf16" not in flags:
+        print("bf16: this processor does not have it")
+        return True
+    source = find_model(model)
+    sources = {model: (source.checked_onnx(), source.card.tile)}
+    f32, half = (measure(sources, threads, precision, 9)[model] for precision in ("f32", "bf16"))
+    good = row("bf16: speed-up", f32 / half, ".2f", 1.3, 1.7, more=True)
+    if kodak24 is not None:
+        degrade, protocol = parse_degradation("awgn:25"), get_protocol("awgn-rgb")
+        psnr = [
+            evaluate(Restorer(model, threads=threads, precision=p), picture_files(kodak24), degrade, protocol).psnr
+            for p in ("f32", "bf16")  # type: ignore[arg-type]
+        ]
+        good &= row("bf16: loss on Kodak24, sigma 25 (dB)", psnr[0] - psnr[1], ".3f", 0.02, 0.02)
+    return good
+
+
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--network", action="append", default=[], metavar="SPEC")
+    parser.add_argument("--model", default="run-s.denoise")
+    parser.add_argument("--huge", metavar="MODEL", help="also 200 megapixels and 1 gigapixel, with this model")
+    parser.add_argument("--kodak24", type=Path)
+    parser.add_argument("--work", type=Path, help="where the files are made (default: the system's temporary folder)")
     options = parser.parse_args()
-    rows = speed_rows(options.threads, options.rounds, options.network)
-    print_rows(rows, options.threads)
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=1), "utf-8")
+    print(f"{os.cpu_count()} cores, {options.threads} threads")
+    with tempfile.TemporaryDirectory(dir=options.work) as folder:
+        good = ordinary_files(Path(folder), options.model, options.threads)
+        good &= arithmetic(options.model, options.threads)
+        good &= bf16(options.model, options.threads, options.kodak24)
+        if options.huge:
+            good &= huge_files(Path(folder), options.huge, options.threads)
+    return 0 if good else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -26,12 +26,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from network_speed import as_onnx, measure
 from runir.config import dump_toml
 from runir.models.complexity import macs_per_pixel, parameters
 from runir.models.config import RUNConfig
 from runir.models.run import RUN
 from runir.training.session import CHECKPOINT, WEIGHTS, run_training
-from speed import as_onnx, measure
 
 PLACEMENTS = {
     "RUN": ("ssa", "conv", "csa"),

@@ -47,8 +47,8 @@ def onnxruntime_providers() -> Sequence[str]:
 def choose(engine: str, device: str) -> list[Choice]:
     """What to try, best first.
 
-    "auto" on "auto" is a CUDA, DirectML or CoreML build of ONNX Runtime where one is installed (nobody installs those by
-    accident), else OpenVINO on the CPU. "gpu" is an Intel GPU through OpenVINO, else such a build.
+    "auto" on "auto" is a CUDA, DirectML or CoreML build of ONNX Runtime where one is installed (nobody installs those
+    by accident), else OpenVINO on the CPU. "gpu" is an Intel GPU through OpenVINO, else such a build.
 
     Raises UsageError for an unknown word, or a device that the engine cannot reach here.
     """

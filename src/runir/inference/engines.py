@@ -1,6 +1,7 @@
 """Engines run the network on one tile: float32 1 x 3 x tile x tile in, the same shape out.
 
-OpenVINO is the default on CPUs. ONNX Runtime is the second (an extra), and the one for GPUs of others than Intel. All agree within 1e-3 in float32.
+OpenVINO is the default on CPUs. ONNX Runtime is the second (an extra), and the one for GPUs of others than Intel.
+All agree within 1e-3 in float32.
 """
 
 from __future__ import annotations
@@ -60,11 +61,11 @@ def cache_folder() -> Path | None:
     named = os.environ.get("RUNIR_CACHE")
     if named == "":
         return None
-    home = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    folder = Path(named or Path(home) / "runir")
+    home = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     try:
+        folder = Path(named or Path(home) / "runir").expanduser()
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
+    except (OSError, RuntimeError):  # no such place, or no home
         return None
     return folder if os.access(folder, os.W_OK) else None
 

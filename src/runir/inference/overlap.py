@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from queue import Empty, Full, Queue
 from types import TracebackType
 from typing import Generic, TypeVar
@@ -12,7 +12,7 @@ T = TypeVar("T")
 _POLL_S = 0.1  # how often a blocked thread looks whether it shall stop
 
 
-def ahead(items: Iterator[T], depth: int = 2) -> Iterator[T]:
+def ahead(items: Iterator[T], depth: int = 2) -> Generator[T, None, None]:
     """The same items, made by a thread up to `depth` ahead; what it raises is raised here. Close to stop the thread."""
     queue: Queue[tuple[T | None, BaseException | None]] = Queue(depth)
     stop = threading.Event()

@@ -67,7 +67,7 @@ class Restorer:
             RunirError: a damaged weight file.
         """
         self._model = find_model(model) if isinstance(model, str) else model
-        self._threads, self._precision = threads, precision
+        self._threads, self.precision = threads, precision
         self._engine: Engine
         self._engine, self.device = build_engine(engine, self._model, threads, precision, device)
         self._exact: Engine | None = None
@@ -185,7 +185,7 @@ class Restorer:
             change = (_all_ways(engine(), shown) if tta else _run(engine(), shown)) - shown
             if self._plausible(change):
                 return tile + change, True
-            if self._precision == "f32":
+            if self.precision == "f32":
                 break
         return tile, False
 

@@ -106,7 +106,10 @@ class Window:
 
 
 def restore_rows(
-    source: Rows, plan: TilePlan, cut: Callable[[NDArray[Any]], Picture], restore: Callable[[Picture, int, int], Picture]
+    source: Rows,
+    plan: TilePlan,
+    cut: Callable[[NDArray[Any]], Picture],
+    restore: Callable[[Picture, int, int], Picture],
 ) -> Iterator[tuple[NDArray[Any], Picture]]:
     """Restore a picture tile by tile.
 

@@ -1,0 +1,266 @@
+"""One picture file: read, restored and written at the same time, with one row of tiles in memory."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runir.errors import UsageError
+from runir.images import PictureReader, create_picture, fill_transparent, finite, from_float, open_picture
+from runir.inference.overlap import Behind, ahead
+from runir.inference.restorer import Array, Progress, Restorer, Source, as_unit
+
+CHUNK = 64  # rows that travel between the threads at once
+CONTEXT = 64  # pixels around a previewed region that the network sees too
+_Rows = tuple[NDArray[Any], NDArray[Any] | None]  # pixels and alpha, as they are written
+MAX_PIXELS = 2**31  # unless told otherwise: 46,000 x 46,000
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Part of an upright picture, in pixels from its top left corner."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        """Refuse what is no region."""
+        if min(self.x, self.y) < 0 or min(self.width, self.height) < 1:
+            raise UsageError(f"region {self}: X and Y from 0 on, W and H from 1 on are needed")
+
+    def __str__(self) -> str:
+        """As it is written on the command line."""
+        return f"{self.x},{self.y},{self.width},{self.height}"
+
+    def inside(self, height: int, width: int) -> Region:
+        """The part that lies in a picture of this size. Raises UsageError when none does."""
+        if self.x >= width or self.y >= height:
+            raise UsageError(f"region {self} lies outside the picture of {width} x {height} pixels")
+        return Region(self.x, self.y, min(self.width, width - self.x), min(self.height, height - self.y))
+
+
+@dataclass(frozen=True, slots=True)
+class FileOptions:
+    """How one file is restored and written.
+
+    strength: 0 (unchanged) to 1. quality: of lossy formats, 1 to 100. format: container, None: by the name's ending.
+    bit_depth: 8, 16 or 32, None: as it was. region: restore and write only this part. tta: see Restorer.stream.
+    max_pixels: larger pictures are refused.
+    """
+
+    strength: float = 1.0
+    quality: int = 95
+    overwrite: bool = False
+    format: str | None = None
+    bit_depth: int | None = None
+    region: Region | None = None
+    tta: bool = False
+    max_pixels: int = MAX_PIXELS
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What was done to one file. models: in the order they were applied. notes: what a person should be told.
+    seconds: reading to writing."""
+
+    input: str
+    output: str
+    models: tuple[str, ...]
+    engine: str
+    device: str
+    precision: str
+    strength: float
+    width: int
+    height: int
+    seconds: float
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+
+def restore_file(
+    restorers: Sequence[Restorer],
+    source: Path,
+    target: Path,
+    options: FileOptions = FileOptions(),
+    progress: Progress | None = None,
+) -> Restored:
+    """Restore a picture file with one model after another. The result appears whole or not at all.
+
+    progress: called with (tiles done, tiles in all), counted over all models.
+
+    Raises UsageError for a wrong path, option or region; RunirError for a picture that cannot be read or written.
+    """
+    begun = time.perf_counter()
+    notes: list[str] = []
+    with open_picture(source, max_pixels=options.max_pixels) as reader:
+        info = reader.info
+        region = (options.region or Region(0, 0, info.width, info.height)).inside(info.height, info.width)
+        made = create_picture(
+            target,
+            info.resized(region.height, region.width),
+            quality=options.quality,
+            overwrite=options.overwrite,
+            format=options.format,
+            bit_depth=options.bit_depth,
+        )
+        with (
+            closing(_Part(reader, region)) as part,
+            made as writer,
+            Behind[_Rows](lambda item: writer.write(*item)) as behind,
+        ):
+            for rows in _chained(restorers, part, options, progress, notes):
+                for first in range(0, len(rows), CHUNK):
+                    done = part.finished(rows[first : first + CHUNK], np.dtype(writer.dtype))
+                    if len(done[0]):
+                        behind.put(done)
+        notes += [*part.notes, *writer.notes]
+    first = restorers[0] if restorers else None
+    return Restored(
+        str(source), str(target), tuple(r.card.name for r in restorers), first.engine if first else "",
+        first.device if first else "", first.precision if first else "", float(options.strength), region.width,
+        region.height, round(time.perf_counter() - begun, 3), (*info.notes, *notes),
+    )  # fmt: skip
+
+
+def tiles_in_all(restorers: Sequence[Restorer], height: int, width: int) -> int:
+    """Tiles that a picture takes with all of these models."""
+    return sum(restorer.tile_count(height, width) for restorer in restorers)
+
+
+def _chained(
+    restorers: Sequence[Restorer], part: _Part, options: FileOptions, progress: Progress | None, notes: list[str]
+) -> Iterator[Array]:
+    """Restored rows of the region, float32 h x W x C, from top to bottom; reused: copy to keep."""
+    total, done = tiles_in_all(restorers, part.height, part.width), [0] * len(restorers)
+
+    def counted(index: int) -> Progress:
+        def report(so_far: int, _: int) -> None:
+            done[index] = so_far
+            if progress is not None:
+                progress(sum(done), total)
+
+        return report
+
+    source: Source = part
+    for index, restorer in enumerate(restorers):
+        stream = restorer.stream(
+            source, strength=options.strength, tta=options.tta, progress=counted(index), notes=notes
+        )
+        rows = (restored for _, restored in stream)
+        source = _Piped(part, rows)
+    if restorers:
+        return rows
+    tops = range(0, part.height, CHUNK)  # nothing to do: a copy
+    return (as_unit(part.rows(top, min(part.height, top + CHUNK))) for top in tops)
+
+
+class _Piped:
+    """The restored rows of one model as the next one's Source."""
+
+    def __init__(self, part: _Part, rows: Iterator[Array]) -> None:
+        self.height, self.width, self.channels = part.height, part.width, part.channels
+        self.reduced = part.reduced  # of the picture as it came: what the exposure depends on is still seen there
+        self._rows, self._waiting = rows, np.empty((0, part.width, part.channels), np.float32)
+
+    def rows(self, top: int, bottom: int) -> Array:
+        """See Source."""
+        parts = [self._waiting]
+        while sum(map(len, parts)) < bottom - top:
+            parts.append(next(self._rows).copy())
+        held = np.concatenate(parts)
+        self._waiting = held[bottom - top :]
+        return held[: bottom - top]
+
+
+class _Part:
+    """A region of a file, with the context around it, as a Source; keeps what the writer needs again."""
+
+    def __init__(self, reader: PictureReader, region: Region) -> None:
+        info = reader.info
+        around = 0 if (region.width, region.height) == (info.width, info.height) else CONTEXT
+        self._left, self._top = max(0, region.x - around), max(0, region.y - around)
+        self.width = min(info.width, region.x + region.width + around) - self._left
+        self.height = min(info.height, region.y + region.height + around) - self._top
+        self.channels = info.channels
+        self._reader, self._region, self._replaced = reader, region, 0
+        self._chunks = ahead(self._read())
+        self._waiting: list[NDArray[Any]] = []
+        self._kept: deque[_Rows] = deque()  # pixels and alpha as they were, of pictures with alpha
+        self._written = self._top
+
+    def _read(self) -> Iterator[tuple[NDArray[Any], _Rows | None]]:
+        columns, end = slice(self._left, self._left + self.width), self._top + self.height
+        for top in range(self._top, end, CHUNK):
+            pixels, alpha = self._reader.rows(top, min(end, top + CHUNK))
+            pixels, bad = finite(pixels[:, columns])
+            self._replaced += bad
+            if alpha is None:
+                yield pixels, None
+            else:
+                alpha = alpha[:, columns]
+                yield fill_transparent(pixels, alpha), (pixels, alpha)
+
+    def rows(self, top: int, bottom: int) -> NDArray[Any]:
+        """See Source."""
+        while sum(map(len, self._waiting)) < bottom - top:
+            shown, kept = next(self._chunks)
+            self._waiting.append(shown)
+            if kept is not None:
+                self._kept.append(kept)
+        held = self._waiting[0] if len(self._waiting) == 1 else np.concatenate(self._waiting)
+        self._waiting = [held[bottom - top :]]
+        return held[: bottom - top]
+
+    def reduced(self, side: int) -> Array:
+        """See Source; of the whole picture, so that a region comes out as it would in the whole."""
+        return self._reader.reduced(side)
+
+    def finished(self, restored: Array, dtype: np.dtype[Any]) -> _Rows:
+        """The next restored rows (at most CHUNK) as they are written: cut to the region, in the file's type, with their
+        alpha; where that is zero, the colours are those that came in."""
+        top, region = self._written, self._region
+        self._written += len(restored)
+        inside = (
+            slice(max(0, region.y - top), max(0, region.y + region.height - top)),
+            slice(region.x - self._left, region.x - self._left + region.width),
+        )
+        pixels = from_float(restored[inside], dtype)
+        if not self._kept:
+            return pixels, None
+        before, alpha = (side[inside] for side in self._take(len(restored)))
+        unseen = alpha == 0
+        same = before if before.dtype == dtype else from_float(as_unit(before), dtype)
+        pixels[unseen] = same[unseen]
+        return pixels, alpha
+
+    def _take(self, count: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        taken: list[tuple[NDArray[Any], NDArray[Any]]] = []
+        while count:
+            pixels, alpha = self._kept.popleft()
+            taken.append((pixels[:count], alpha[:count]))
+            if len(pixels) > count:
+                self._kept.appendleft((pixels[count:], alpha[count:]))
+            count -= len(taken[-1][0])
+        return np.concatenate([p for p, _ in taken]), np.concatenate([a for _, a in taken])
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should be told about the values."""
+        return [f"{self._replaced} values that are no numbers were replaced"] if self._replaced else []
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._chunks.close()

@@ -74,9 +74,9 @@ def test_a_gpu_build_that_does_not_start_is_an_error_if_asked_for_and_passed_ove
     """Really ONNX Runtime's CPU build, which has no CUDA, told that it had."""
     model = find_model("run-t.denoise")
     fake(monkeypatch, CUDA, ["CPU"])
-    with pytest.warns(UserWarning), pytest.raises(UsageError, match="does not start"):
+    with pytest.warns(UserWarning, match="CUDAExecutionProvider"), pytest.raises(UsageError, match="does not start"):
         build_engine("onnxruntime", model, device="cuda")
-    with pytest.warns(UserWarning):
+    with pytest.warns(UserWarning, match="CUDAExecutionProvider"):
         engine, device = build_engine("auto", model)
     assert (engine.name, device) == ("openvino", "cpu")
     assert engine(np.zeros((1, 3, 512, 512), np.float32)).shape == (1, 3, 512, 512)

@@ -66,11 +66,14 @@ def test_an_error_of_the_consumer_reaches_the_one_who_puts() -> None:
     def fail(item: int) -> None:
         raise OSError("full")
 
-    with pytest.raises(OSError, match="full"), Behind(fail) as behind:
-        for i in range(100):
-            behind.put(i)
-    with pytest.raises(OSError, match="full"), Behind(fail) as behind:  # noticed only at the end
-        behind.put(0)
+    def put(count: int) -> None:
+        with Behind(fail) as behind:
+            for i in range(count):
+                behind.put(i)
+
+    for count in (100, 1):  # of one item it is noticed only at the end
+        with pytest.raises(OSError, match="full"):
+            put(count)
     assert threads() == set()
 
 
@@ -81,9 +84,13 @@ def test_after_an_error_of_ones_own_the_rest_is_dropped() -> None:
         time.sleep(0.05)
         got.append(item)
 
-    with pytest.raises(ValueError, match="mine"), Behind(slow, depth=5) as behind:
-        for i in range(5):
-            behind.put(i)
-        raise ValueError("mine")
+    def put() -> None:
+        with Behind(slow, depth=5) as behind:
+            for i in range(5):
+                behind.put(i)
+            raise ValueError("mine")
+
+    with pytest.raises(ValueError, match="mine"):
+        put()
     assert len(got) < 5
     assert threads() == set()

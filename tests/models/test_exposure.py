@@ -1,4 +1,4 @@
-"""The exposure curve: monotone, the same in PyTorch and NumPy, one for a whole picture, and part of what is exported."""
+"""The exposure curve: monotone, the same in PyTorch and NumPy, one for a whole picture, part of what is exported."""
 
 import dataclasses
 import shutil

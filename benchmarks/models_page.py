@@ -12,8 +12,9 @@ from runir.weights import list_models
 PAGE = Path(__file__).parents[1] / "docs" / "models.md"
 HEAD = """# Models
 
-Made from the cards by `benchmarks/models_page.py`; the scores are measured by `benchmarks/denoise.py` and checked by
-`benchmarks/verify_cards.py`. PSNR in dB; SSIM as defined in `runir.evaluation`.
+Made from the cards by `benchmarks/models_page.py`. The scores are measured by `benchmarks/denoise.py` and
+`benchmarks/restoration.py`, checked by `benchmarks/verify_cards.py`; tiles by `benchmarks/tiles_vs_whole.py`. PSNR in
+dB; SSIM as defined in `runir.evaluation`.
 """
 
 
@@ -24,7 +25,8 @@ def page() -> str:
         card = model.card
         parts.append(
             f"\n## {card.name}\n\n{card.description}. {card.parameters:,} parameters, {card.macs_per_pixel:,} MACs per "
-            f"pixel, tile {card.tile}, overlap {card.overlap}.\n\n- Training data: {card.training_data}\n"
+            f"pixel, tile {card.tile}, overlap {card.overlap}; tiled and whole agree to {card.tiled_psnr:.1f} dB or "
+            f"better.\n\n- Training data: {card.training_data}\n"
             f"- Training: {card.training}\n- Recipe: `{card.recipe}`\n- Licence of the weights: {card.licence}\n\n"
             "| data | protocol | degradation | n | input | output | SSIM | baseline, or note |\n"
             "|---|---|---|---|---|---|---|---|\n"

@@ -11,7 +11,7 @@ from runir.degradations import parse_degradation
 from runir.evaluation import Report, psnr
 from runir.images import read_picture
 from runir.inference import Restorer
-from runir.training.package import add_scores
+from runir.training.package import change_card
 from runir.weights import Model, Score
 
 SAMPLE = Path(__file__).parents[1] / "tests" / "data" / "hippo.webp"
@@ -54,4 +54,4 @@ def update_card(model: Model, scores: list[Score]) -> None:
     """Write the scores and the gain on the sample onto a model's card."""
     degradation = SAMPLE_DEGRADATIONS[model.card.task]
     gain = sample_gain(model, degradation)
-    add_scores(model, scores, sample_degradation=degradation, sample_gain=gain)
+    change_card(model, scores=tuple(scores), sample_degradation=degradation, sample_gain=gain)

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from runir.inference.reduce import block_means
+
 CELL = 8  # pixels of the reduced picture: the side of the squares whose means are looked at
 SIDE = 1024  # the reduced picture's longer side at most
 SLOPE = 0.1
@@ -57,11 +59,5 @@ def brighten(picture: Array, coefficients: Array) -> Array:
 
 
 def _cells(picture: Array) -> Array:
-    """Means of squares of CELL pixels (smaller at the bottom and right); a picture no larger than one stays."""
-    height, width = picture.shape[:2]
-    if min(height, width) <= CELL:
-        return picture
-    down, across = np.arange(0, height, CELL), np.arange(0, width, CELL)
-    sums = np.add.reduceat(np.add.reduceat(picture, down, axis=0), across, axis=1)
-    counts = np.diff(np.append(down, height))[:, None] * np.diff(np.append(across, width))
-    return np.asarray(sums / counts[..., None], np.float32)
+    """Means of squares of CELL pixels; a picture no larger than one stays."""
+    return picture if min(picture.shape[:2]) <= CELL else block_means(picture, CELL)

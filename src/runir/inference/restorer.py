@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from runir.errors import UsageError
 from runir.inference.engines import Engine, Precision, build_engine
 from runir.inference.exposure import SIDE, ExposureCurve, brighten
+from runir.inference.reduce import shrink
 from runir.inference.tiles import plan_tiles, restore_rows
 from runir.weights import Model, ModelCard, find_model
 
@@ -148,12 +149,12 @@ class Restorer:
         """
         strength = check_strength(strength)
         plan = plan_tiles(source.height, source.width, self.card.tile, self.card.overlap)
-        curve = None if self._exposure is None else self._exposure.coefficients(_rgb(source.reduced(SIDE)))
+        curve = None if self._exposure is None else self._exposure.coefficients(as_rgb(source.reduced(SIDE)))
         kept: list[tuple[int, int]] = []
         done = 0
 
         def cut(tile: NDArray[Any]) -> Array:
-            rgb = _rgb(as_unit(tile))
+            rgb = as_rgb(as_unit(tile))
             return rgb if curve is None else brighten(rgb, curve)
 
         def restore(tile: Array, top: int, left: int) -> Array:
@@ -225,11 +226,7 @@ class _Held:
         return self._picture[top:bottom]
 
     def reduced(self, side: int) -> Array:
-        step = -(-max(self.height, self.width) // side)
-        down, across = np.arange(0, self.height, step), np.arange(0, self.width, step)
-        sums = np.add.reduceat(np.add.reduceat(self._picture, down, axis=0), across, axis=1)
-        counts = np.diff(np.append(down, self.height))[:, None] * np.diff(np.append(across, self.width))
-        return np.asarray(sums / counts[..., None], np.float32)
+        return shrink(self._picture, side)
 
 
 def as_unit(raw: NDArray[Any]) -> Array:
@@ -239,7 +236,8 @@ def as_unit(raw: NDArray[Any]) -> Array:
     return np.divide(raw, np.float32(np.iinfo(raw.dtype).max), dtype=np.float32)
 
 
-def _rgb(picture: Array) -> Array:
+def as_rgb(picture: Array) -> Array:
+    """H x W x 1 or 3 -> H x W x 3 (a view)."""
     return np.broadcast_to(picture, (*picture.shape[:2], 3)) if picture.shape[2] == 1 else picture
 
 

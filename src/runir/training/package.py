@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +16,7 @@ from runir.models.run import RUN
 from runir.training.checkpoint import load_tensors
 from runir.training.recipe import Recipe
 from runir.training.session import WEIGHTS
-from runir.weights.card import ModelCard, Score, write_card
+from runir.weights.card import ModelCard, read_card, write_card
 from runir.weights.registry import CARD, EFFECTIVE_RECIPE, Model
 
 
@@ -77,9 +76,9 @@ def _without_paths(recipe: Recipe) -> Recipe:
     return replace(recipe, data=data, model=replace(recipe.model, start=start))
 
 
-def add_scores(model: Model, scores: Sequence[Score], **changes: object) -> ModelCard:
-    """Put measured scores (and other changed fields) on a model's card."""
-    card = replace(model.card, scores=tuple(scores), **changes)  # type: ignore[arg-type]
+def change_card(model: Model, **changes: object) -> ModelCard:
+    """Put measured values on the card of a model, as it is on disk now. changes: fields of ModelCard."""
+    card = replace(read_card(model.folder / CARD), **changes)  # type: ignore[arg-type]
     write_card(card, model.folder / CARD)
     return card
 

@@ -13,8 +13,8 @@ from runir.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class ModelSection:
-    """preset: a name from runir.models.presets, or network: a RUNConfig as a table; context, exposure: give the
-    preset a RUNConfig's fields of these names; start: weights to start from (a shipped model's name or a .safetensors file)."""
+    """preset: a name from runir.models.presets, or network: a RUNConfig as a table; context, exposure: give the preset
+    a RUNConfig's fields of these names; start: weights to start from (a shipped model's name or .safetensors file)."""
 
     preset: str | None = None
     network: dict[str, Any] | None = None

@@ -34,7 +34,8 @@ class Score:
 class ModelCard:
     """name: `preset.task`. tile: side in pixels of the square the ONNX file takes; overlap: pixels that neighbouring
     tiles share. macs_per_pixel: multiply-accumulates on one tile, over its pixels. sha256: of the two files.
-    residual_limit: mean absolute change of a tile above which it is kept as it was, since training knows none that large.
+    residual_limit: mean absolute change of a tile above which it is kept as it was: training knows none that large.
+    tiled_psnr: dB between a picture restored in tiles and whole, the smallest of benchmarks/tiles_vs_whole.py.
     exposure_sha256: of the exposure curve's file, if the model has one.
     sample_gain: PSNR gain (dB) on the sample picture that ships with runir, degraded as `sample_degradation`, seed 0.
     """
@@ -57,6 +58,7 @@ class ModelCard:
     sample_degradation: str = ""
     sample_gain: float = 0.0
     residual_limit: float = 0.5
+    tiled_psnr: float = 0.0
     exposure_sha256: str = ""
     scores: tuple[Score, ...] = ()
 

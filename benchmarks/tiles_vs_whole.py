@@ -1,0 +1,79 @@
+"""What tiles cost: every shipped model on pictures larger than a tile, in tiles and whole.
+
+    python benchmarks/tiles_vs_whole.py [--photos DIR] [--side 1100] [--update-cards]
+
+Without --photos: the pictures that ship with the tests, repeated by mirroring; degraded for each model's task, seed 0.
+Whole: the PyTorch network on the picture extended by reflection. Prints the PSNR between the two, the difference near
+seams and elsewhere, and the largest difference of local brightness near seams, in levels of 255. With --update-cards
+the PSNR goes onto the cards (`tiled_psnr`, the smallest over the pictures).
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from runir.degradations import parse_degradation
+from runir.evaluation.tiling import compare_tiling
+from runir.images import read_picture
+from runir.inference import Restorer
+from runir.inference.tiles import reflected
+from runir.models.load import load_network
+from runir.training.package import change_card
+from runir.weights import Model, list_models
+
+ROOT = Path(__file__).parents[1]
+MUST = {"denoise": 50.0, "derain": 50.0, "photo": 50.0}
+Picture = NDArray[np.float32]
+
+
+def whole_network(model: Model) -> Callable[[Picture], Picture]:
+    """The model for any size, in PyTorch."""
+    network = load_network(model)
+
+    @torch.no_grad()
+    def run(picture: Picture) -> Picture:
+        tensor = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1))[None])
+        return np.asarray(network(tensor)[0].permute(1, 2, 0).numpy())
+
+    return run
+
+
+def enlarged(picture: Picture, side: int) -> Picture:
+    """At least side x side, by mirroring."""
+    rows, columns = (reflected(0, max(side, have), have) for have in picture.shape[:2])
+    return picture[rows][:, columns]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=Path, default=ROOT / "tests" / "data")
+    parser.add_argument("--side", type=int, default=1100)
+    parser.add_argument("--update-cards", action="store_true")
+    options = parser.parse_args()
+    files = sorted(p for p in options.photos.iterdir() if p.is_file())
+    print(f"{len(files)} pictures of {options.side} pixels or more")
+    for model in list_models(ROOT / "src" / "runir" / "weights"):
+        restorer, network, worst = Restorer(model), whole_network(model), 99.0
+        for file in files:
+            clean = enlarged(read_picture(file).pixels, options.side)
+            degraded = parse_degradation(model.card.sample_degradation).apply(clean, np.random.default_rng(0))
+            found = compare_tiling(restorer, degraded, network)
+            worst = min(worst, found.psnr)
+            levels = [255 * value for value in (found.border, found.inside, found.brightness)]
+            text = "near seams {:.2f}, elsewhere {:.2f}, brightness {:.2f}".format(*levels)
+            print(f"{model.card.name:<16}{file.name:<15}{found.psnr:6.1f} dB   {text}", flush=True)
+        must = MUST.get(model.card.task)
+        verdict = "" if must is None else f"   must {must:g}: {'met' if worst >= must else 'MISSED'}"
+        print(f"{model.card.name:<16}worst {worst:.1f} dB{verdict}")
+        if options.update_cards:
+            change_card(model, tiled_psnr=round(worst, 1))
+
+
+if __name__ == "__main__":
+    main()

@@ -23,8 +23,10 @@ MAY_IMPORT = {
     "data": {"images", "degradations"},
     "training": {"images", "models", "data", "evaluation", "degradations", "weights"},
     "api": {"images", "weights", "inference"},
+    "batch": {"images", "weights", "inference", "api"},
     "cli": {
         "api",
+        "batch",
         "images",
         "weights",
         "degradations",

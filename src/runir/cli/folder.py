@@ -1,0 +1,93 @@
+"""runir restore DIR -o OUT: the part of the verb that is about folders."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from runir.api import model_for
+from runir.batch import Jobs, Summary, restore_folder
+from runir.batch.pictures import PictureWorker
+from runir.batch.progress import Progress
+from runir.batch.text import duration, pictures, printable
+from runir.cli.options import build_restorer
+from runir.errors import UsageError
+from runir.inference.engines import available_threads
+
+SHOWN = 10
+"""Failures and notes that the summary names; all of them are in the manifest."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what `restore` takes besides, when IN is a folder."""
+    group = parser.add_argument_group("when IN is a folder (-o OUT is then a folder too, and needed)")
+    group.add_argument("--recursive", action="store_true", help="subfolders too; OUT gets the same tree")
+    jobs = "threads that load, compute and save (default 1:1:1); computing N at once takes N times the memory"
+    group.add_argument("--jobs", metavar="L:C:S", type=_jobs, help=jobs)
+    failures = "stop after N failures (default: never)"
+    group.add_argument("--max-failures", metavar="N", type=int, help=failures)
+
+
+def _jobs(text: str) -> Jobs:
+    try:
+        return Jobs.parse(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def run_folder(options: argparse.Namespace) -> int:
+    """Restore the folder `options.input` into `options.output`. Returns the exit code."""
+    if options.output is None:
+        raise UsageError(f"{printable(str(options.input))}: is a folder; say where its results go with -o FOLDER")
+    if options.max_failures is not None and options.max_failures < 1:
+        raise UsageError(f"--max-failures {options.max_failures}: at least 1 is needed")
+    jobs = options.jobs or Jobs()
+    try:
+        summary = restore_folder(
+            options.input,
+            options.output,
+            _worker(options, jobs.compute),
+            recursive=options.recursive,
+            overwrite=options.overwrite,
+            jobs=jobs,
+            max_failures=options.max_failures,
+            watch=(lambda state: None) if options.json else Progress(sys.stderr),
+        )
+    except KeyboardInterrupt:
+        print("the same command goes on from here", file=sys.stderr)
+        raise
+    if options.json:
+        print(json.dumps(summary.to_dict(), ensure_ascii=False))
+    else:
+        show(summary)
+    return summary.exit_code
+
+
+def _worker(options: argparse.Namespace, count: int) -> PictureWorker:
+    model = model_for(options.task, options.model)
+    shared = argparse.Namespace(**vars(options))
+    if count > 1 and options.threads is None:
+        shared.threads = max(1, available_threads() // count)
+    restorers = [build_restorer(model, shared) for _ in range(count)]
+    return PictureWorker(restorers, precision=options.precision, strength=options.strength, quality=options.quality)
+
+
+def show(summary: Summary) -> None:
+    """Print a summary: what a person must know on standard output, what failed on standard error."""
+    for path, note in summary.notes[:SHOWN]:
+        print(f"note: {printable(path)}: {note}" if path else f"note: {note}")
+    if len(summary.notes) > SHOWN:
+        print(f"... {len(summary.notes) - SHOWN:,} more notes")
+    for _, error in summary.failures[:SHOWN]:
+        print(f"failed: {error}", file=sys.stderr)
+    if len(summary.failures) > SHOWN:
+        print(f"... {len(summary.failures) - SHOWN:,} more failed", file=sys.stderr)
+    if summary.stopped:
+        print(f"stopped: {summary.stopped}", file=sys.stderr)
+    counts = [f"{pictures(summary.restored)} restored"]
+    for count, what in ((summary.skipped, "finished before"), (summary.failed, "failed"), (summary.left, "not tried")):
+        if count:
+            counts.append(f"{count:,} {what}")
+    rate = f" ({summary.megapixels:.1f} Mpx in {duration(summary.seconds)})" if summary.restored else ""
+    print(f"{printable(summary.output)}: {', '.join(counts)}{rate}")

@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from runir.batch import Done, Tick, restore_folder
+from runir.batch import Done, Summary, Tick, restore_folder
 from runir.errors import RunirError
 
 Item = tuple[Path, bytes]
@@ -76,6 +77,21 @@ def results(folder: Path) -> dict[str, bytes]:
     files = [p for p in folder.rglob("*") if p.is_file()]
     assert {p.name for p in files if p.name.startswith(".")} <= {".runir-manifest.jsonl", ".runir-lock"}
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in files if not p.name.startswith(".")}
+
+
+def run(tmp_path: Path, worker: Turner | None = None, **options: Any) -> Summary:
+    """From tmp_path/in to tmp_path/out, with subfolders."""
+    return restore_folder(tmp_path / "in", tmp_path / "out", worker or Turner(), recursive=True, **options)
+
+
+def counts(summary: Summary) -> tuple[int, int, int, int]:
+    """Restored, skipped, failed, left."""
+    return summary.restored, summary.skipped, summary.failed, summary.left
+
+
+def turned(folder: Path) -> dict[str, bytes]:
+    """Name -> what its result must hold."""
+    return {p.relative_to(folder).as_posix(): p.read_bytes()[::-1] for p in folder.rglob("*.*") if p.is_file()}
 
 
 if __name__ == "__main__":

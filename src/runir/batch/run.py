@@ -14,7 +14,7 @@ from runir.batch.manifest import Manifest
 from runir.batch.pipeline import Budget, Jobs, Pipeline
 from runir.batch.plan import Job, Plan, make_plan
 from runir.batch.state import State, Summary
-from runir.batch.steps import Folders, Steps, Task, explain, is_full
+from runir.batch.steps import Folders, Steps, Task, is_full
 from runir.batch.worker import Item, Worker
 from runir.images.messages import reason
 
@@ -120,7 +120,7 @@ class _Run(Generic[Item]):
         return self._failed(event, max_failures)
 
     def _failed(self, task: Task[Item], max_failures: int | None) -> str:
-        error = explain(task)
+        error = self._steps.explain(task)
         self._state.failures.append((task.job.name, error))
         full = is_full(task.fault)
         try:

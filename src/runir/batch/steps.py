@@ -17,6 +17,7 @@ from runir.batch.manifest import Manifest, Record, digest
 from runir.batch.pipeline import Budget, Stopped
 from runir.batch.plan import Job
 from runir.batch.state import Status
+from runir.batch.text import printable
 from runir.batch.worker import Item, Worker
 from runir.errors import RunirError
 from runir.images.messages import line, reason
@@ -163,12 +164,24 @@ class Steps(Generic[Item]):
             notes=task.notes,
         )  # fmt: skip
 
+    def explain(self, task: Task[Item]) -> str:
+        """One line on why a task failed."""
+        text = _explain(task.job.source, task.stamp, task.fault)
+        return text.replace(str(self._aside(task)), printable(str(self._folders.output / task.job.output)))
 
-def explain(task: Task[Item]) -> str:
-    """One line on why a task failed."""
-    source, fault = task.job.source, task.fault
+
+def is_full(fault: BaseException | None) -> bool:
+    """Whether a full disk is behind an exception."""
+    while fault is not None:
+        if isinstance(fault, OSError) and fault.errno in _FULL:
+            return True
+        fault = fault.__cause__
+    return False
+
+
+def _explain(source: Path, stamp: tuple[int, int, int] | None, fault: Exception | None) -> str:
     try:
-        if task.stamp is not None and _stamp(source) != task.stamp:
+        if stamp is not None and _stamp(source) != stamp:
             return str(_changed(source))  # the likelier reason for whatever was found wrong in it
     except RunirError as gone:
         return str(gone)
@@ -179,15 +192,6 @@ def explain(task: Task[Item]) -> str:
     if isinstance(fault, OSError):
         return line(fault.filename or source, reason(fault), "check the disk and the permissions")
     return line(source, f"unexpected {type(fault).__name__}: {reason(fault or Exception())}", "report this as a fault")
-
-
-def is_full(fault: BaseException | None) -> bool:
-    """Whether a full disk is behind an exception."""
-    while fault is not None:
-        if isinstance(fault, OSError) and fault.errno in _FULL:
-            return True
-        fault = fault.__cause__
-    return False
 
 
 def _stamp(path: Path) -> tuple[int, int, int]:

@@ -70,24 +70,6 @@ def test_any_placement_is_a_config(operator: Operator) -> None:
     assert RUNConfig.from_dict(to_plain(config)) == config
 
 
-def test_context_carries_the_mean_everywhere() -> None:
-    torch.manual_seed(0)
-    deep = dataclasses.replace(TINY.levels[2], operator="conv", encoder=0)
-    shallow = dataclasses.replace(TINY, levels=(*TINY.levels[:2], deep))
-    dark = torch.rand(1, 3, 256, 256)
-    bright = dark.clone()
-    bright[..., 192:, 192:] += 1
-    changes = {}
-    for context in (False, True):
-        model = awake(RUN(dataclasses.replace(shallow, context=context)))
-        changes[context] = (model(bright) - model(dark))[..., :64, :64].abs().max().item()
-    assert changes[False] == 0  # out of reach of the convolutions and windows
-    assert changes[True] > 1e-4
-    config = dataclasses.replace(TINY, context=True)
-    assert RUNConfig.from_dict(to_plain(config)) == config
-    assert parameters(RUN(config)) - parameters(RUN(TINY)) == 2 * (16 * 16 + 16)
-
-
 def test_window_attention_equals_a_plain_loop_over_windows() -> None:
     layer = awake(WindowAttention(6, heads=2, window=3)).double()
     assert isinstance(layer, WindowAttention)

@@ -85,14 +85,14 @@ def test_training_starts_from_given_weights(project: Path) -> None:
         torch.testing.assert_close(third[name], tensor, rtol=1e-4, atol=1e-5)
 
 
-def test_context_can_be_added_to_starting_weights(project: Path) -> None:
+def test_an_exposure_curve_can_be_added_to_starting_weights(project: Path) -> None:
     first = train(project, "first")
     start = ("optim.norms=false", f"model.start={json.dumps(str(first))}")
-    second = load_tensors(train(project, "second", *start, "model.network.context=true", "optim.rate=0.0",
+    second = load_tensors(train(project, "second", *start, "model.network.exposure=true", "optim.rate=0.0",
                                 "optim.matrix_rate=0.0"))[0]  # fmt: skip
     old = load_tensors(first)[0]
     assert {name for name in second if name not in old} == {
-        f"context.{layer}.{kind}" for layer in ("mix", "project") for kind in ("weight", "bias")
+        f"exposure.{layer}.{kind}" for layer in ("look", "mix", "curve") for kind in ("weight", "bias")
     }
     assert all(torch.equal(second[name], old[name]) for name in old)
 
@@ -131,7 +131,7 @@ def test_a_step_that_is_left_out_leaves_no_trace(project: Path, monkeypatch: pyt
         ("validation.levels=['awng:5']", "did you mean 'awgn'"),
         ("validation.crop=0", "at least 11"),
         ("data.pairs=2", "share in"),
-        ("model.context=true", "network.context"),
+        ("model.exposure=true", "network.exposure"),
     ],
 )
 def test_wrong_values_are_refused_before_anything_is_made(project: Path, assignment: str, words: str) -> None:

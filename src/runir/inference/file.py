@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import closing
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,103 @@ class Restored:
         return asdict(self)
 
 
+class FileWork:
+    """One file on its way: opened, then `compute`, then `save`. Each step may run in another thread.
+
+    Nothing of the result is to be seen before `save` has ended; whatever fails, nothing is left behind.
+    """
+
+    def __init__(self, source: Path, target: Path, options: FileOptions = FileOptions()) -> None:
+        """Open the file and check that the result can go where it shall.
+
+        Raises UsageError for a wrong path, option or region; RunirError for a picture that cannot be read.
+        """
+        self._begun = time.perf_counter()
+        self.source, self.target, self.options = source, target, options
+        self._notes: list[str] = []
+        self._restorers: Sequence[Restorer] = ()
+        with ExitStack() as stack:
+            reader = stack.enter_context(open_picture(source, max_pixels=options.max_pixels))
+            self.info = reader.info
+            whole = Region(0, 0, self.info.width, self.info.height)
+            self.region = (options.region or whole).inside(self.info.height, self.info.width)
+            self._part = stack.enter_context(closing(_Part(reader, self.region)))
+            self._writer = stack.enter_context(
+                create_picture(
+                    target,
+                    replace(self.info, height=self.region.height, width=self.region.width),
+                    quality=options.quality,
+                    overwrite=options.overwrite,
+                    format=options.format,
+                    bit_depth=options.bit_depth,
+                )
+            )
+            self._stack = stack.pop_all()
+
+    def tiles(self, restorers: Sequence[Restorer]) -> int:
+        """How many tiles these models take; time is proportional to it."""
+        return sum(restorer.tile_count(self._part.height, self._part.width) for restorer in restorers)
+
+    def compute(self, restorers: Sequence[Restorer], progress: Progress | None = None) -> None:
+        """Restore with one model after another. progress: called with (tiles done, tiles in all) over all models.
+
+        Raises RunirError for a picture that cannot be read whole or a result that cannot be written.
+        """
+        self._restorers = restorers if self.options.strength else ()
+        try:
+            with Behind[_Rows](lambda item: self._writer.write(*item)) as behind:
+                for rows in self._chained(progress):
+                    for first in range(0, len(rows), CHUNK):
+                        done = self._part.finished(rows[first : first + CHUNK], np.dtype(self._writer.info.dtype))
+                        if len(done[0]):
+                            behind.put(done)
+        except BaseException as error:
+            self.abort(error)
+            raise
+
+    def abort(self, error: BaseException) -> None:
+        """Give up: close the file, and leave nothing of the result."""
+        self._stack.__exit__(type(error), error, error.__traceback__)
+
+    def save(self) -> Restored:
+        """Write the result where it belongs, whole. Raises RunirError when that cannot be done."""
+        self._stack.close()
+        first = self._restorers[0] if self._restorers else None
+        return Restored(
+            str(self.source), str(self.target), tuple(r.card.name for r in self._restorers),
+            first.engine if first else "", first.device if first else "", first.precision if first else "",
+            float(self.options.strength), self.region.width, self.region.height,
+            round(time.perf_counter() - self._begun, 3),
+            (*self.info.notes, *self._notes, *self._part.notes, *self._writer.notes),
+        )  # fmt: skip
+
+    def _chained(self, progress: Progress | None) -> Iterator[Array]:
+        """Restored rows, with their context, float32 h x W x C from top to bottom; reused: copy to keep."""
+        total, done = self.tiles(self._restorers), [0] * len(self._restorers)
+
+        def counted(index: int) -> Progress:
+            def report(so_far: int, _: int) -> None:
+                done[index] = so_far
+                if progress is not None:
+                    progress(sum(done), total)
+
+            return report
+
+        part, options = self._part, self.options
+        source: Source = part
+        rows: Iterator[Array] | None = None
+        for index, restorer in enumerate(self._restorers):
+            stream = restorer.stream(
+                source, strength=options.strength, tta=options.tta, progress=counted(index), notes=self._notes
+            )
+            rows = (restored for _, restored in stream)
+            source = _Piped(part, rows)
+        if rows is not None:
+            return rows
+        tops = range(0, part.height, CHUNK)  # nothing to do: a copy
+        return (as_unit(part.rows(top, min(part.height, top + CHUNK))) for top in tops)
+
+
 def restore_file(
     restorers: Sequence[Restorer],
     source: Path,
@@ -97,74 +194,10 @@ def restore_file(
     options: FileOptions = FileOptions(),
     progress: Progress | None = None,
 ) -> Restored:
-    """Restore a picture file with one model after another. The result appears whole or not at all.
-
-    progress: called with (tiles done, tiles in all), counted over all models.
-
-    Raises UsageError for a wrong path, option or region; RunirError for a picture that cannot be read or written.
-    """
-    begun = time.perf_counter()
-    notes: list[str] = []
-    with open_picture(source, max_pixels=options.max_pixels) as reader:
-        info = reader.info
-        region = (options.region or Region(0, 0, info.width, info.height)).inside(info.height, info.width)
-        made = create_picture(
-            target,
-            info.resized(region.height, region.width),
-            quality=options.quality,
-            overwrite=options.overwrite,
-            format=options.format,
-            bit_depth=options.bit_depth,
-        )
-        with (
-            closing(_Part(reader, region)) as part,
-            made as writer,
-            Behind[_Rows](lambda item: writer.write(*item)) as behind,
-        ):
-            for rows in _chained(restorers, part, options, progress, notes):
-                for first in range(0, len(rows), CHUNK):
-                    done = part.finished(rows[first : first + CHUNK], np.dtype(writer.dtype))
-                    if len(done[0]):
-                        behind.put(done)
-        notes += [*part.notes, *writer.notes]
-    first = restorers[0] if restorers else None
-    return Restored(
-        str(source), str(target), tuple(r.card.name for r in restorers), first.engine if first else "",
-        first.device if first else "", first.precision if first else "", float(options.strength), region.width,
-        region.height, round(time.perf_counter() - begun, 3), (*info.notes, *notes),
-    )  # fmt: skip
-
-
-def tiles_in_all(restorers: Sequence[Restorer], height: int, width: int) -> int:
-    """Tiles that a picture takes with all of these models."""
-    return sum(restorer.tile_count(height, width) for restorer in restorers)
-
-
-def _chained(
-    restorers: Sequence[Restorer], part: _Part, options: FileOptions, progress: Progress | None, notes: list[str]
-) -> Iterator[Array]:
-    """Restored rows of the region, float32 h x W x C, from top to bottom; reused: copy to keep."""
-    total, done = tiles_in_all(restorers, part.height, part.width), [0] * len(restorers)
-
-    def counted(index: int) -> Progress:
-        def report(so_far: int, _: int) -> None:
-            done[index] = so_far
-            if progress is not None:
-                progress(sum(done), total)
-
-        return report
-
-    source: Source = part
-    for index, restorer in enumerate(restorers):
-        stream = restorer.stream(
-            source, strength=options.strength, tta=options.tta, progress=counted(index), notes=notes
-        )
-        rows = (restored for _, restored in stream)
-        source = _Piped(part, rows)
-    if restorers:
-        return rows
-    tops = range(0, part.height, CHUNK)  # nothing to do: a copy
-    return (as_unit(part.rows(top, min(part.height, top + CHUNK))) for top in tops)
+    """Restore a picture file with one model after another: see FileWork."""
+    work = FileWork(source, target, options)
+    work.compute(restorers, progress)
+    return work.save()
 
 
 class _Piped:

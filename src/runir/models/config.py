@@ -49,8 +49,7 @@ class RUNConfig:
     levels: from the top (highest resolution) to the bottom; each level has half the resolution of the one above.
     stem: pixel-unshuffle factor before the top level (1: the top level is at full resolution, 2: at half).
     window: side of the attention window in positions of its level. skip: how a skip joins the decoder.
-    channels: picture channels in and out. context: whether the mean of all positions of the bottom level is fed back to
-    each of them (for tasks that depend on the brightness and colour of the whole picture, or tile, that it is given).
+    channels: picture channels in and out.
     exposure: whether a curve brightens the picture as a whole first (runir.models.exposure).
     """
 
@@ -59,7 +58,6 @@ class RUNConfig:
     window: int = 8
     skip: SkipFusion = "add"
     channels: int = 3
-    context: bool = False
     exposure: bool = False
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from runir.models.blocks import SLOPE, ConvBlock, CSABlock, SSABlock, near_identity
+from runir.models.blocks import ConvBlock, CSABlock, SSABlock
 from runir.models.config import LevelConfig, RUNConfig
 from runir.models.exposure import Exposure
 
@@ -35,23 +35,6 @@ class _Up(nn.Module):
         return F.pixel_shuffle(self.expand(x), 2)
 
 
-class _Context(nn.Module):
-    """x + f(mean of x over all positions): how bright and colourful the whole picture (or tile) is, told everywhere.
-
-    Channel attention cannot: its queries and keys are normalised. After Hu et al., "Squeeze-and-Excitation Networks",
-    CVPR 2018, added instead of multiplied.
-    """
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.mix, self.project = nn.Linear(width, width), nn.Linear(width, width)
-        near_identity(self.project)
-
-    def forward(self, x: Tensor) -> Tensor:
-        change: Tensor = self.project(F.leaky_relu(self.mix(x.mean((2, 3))), SLOPE))
-        return x + change[:, :, None, None]
-
-
 class RUN(nn.Module):
     """Picture in, restored picture out: x + head(U(stem(x))).
 
@@ -66,7 +49,6 @@ class RUN(nn.Module):
         packed = config.channels * config.stem**2
         self.stem = nn.Conv2d(packed, levels[0].width, 3, padding=1)
         self.exposure = Exposure(config.channels) if config.exposure else nn.Identity()
-        self.context = _Context(levels[-1].width) if config.context else nn.Identity()
         self.encoders = nn.ModuleList(_blocks(level, level.encoder, config.window) for level in levels)
         self.decoders = nn.ModuleList(_blocks(level, level.decoder, config.window) for level in levels[:-1])
         pairs = list(itertools.pairwise(levels))
@@ -100,7 +82,7 @@ class RUN(nn.Module):
         y = self.stem(F.pixel_unshuffle(x, stem) if stem > 1 else x)
         skips: list[Tensor] = []
         for index, encoder in enumerate(self.encoders):
-            y = encoder(self.context(y) if index == len(self.downs) else y)
+            y = encoder(y)
             if index < len(self.downs):
                 skips.append(y)
                 y = self.downs[index](y)

@@ -13,12 +13,11 @@ from runir.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class ModelSection:
-    """preset: a name from runir.models.presets, or network: a RUNConfig as a table; context, exposure: give the preset
-    a RUNConfig's fields of these names; start: weights to start from (a shipped model's name or .safetensors file)."""
+    """preset: a name from runir.models.presets, or network: a RUNConfig as a table; exposure: gives the preset a
+    RUNConfig's `exposure`; start: weights to start from (a shipped model's name or .safetensors file)."""
 
     preset: str | None = None
     network: dict[str, Any] | None = None
-    context: bool = False
     exposure: bool = False
     start: str | None = None
 
@@ -160,8 +159,8 @@ class Recipe:
         """Refuse what cannot run."""
         if (self.model.preset is None) == (self.model.network is None):
             raise UsageError("model: give either preset or network")
-        if (self.model.context or self.model.exposure) and self.model.preset is None:
-            raise UsageError("model.context and exposure go with preset; in a network's table write network.context")
+        if self.model.exposure and self.model.preset is None:
+            raise UsageError("model.exposure goes with preset; in a network's table it is network.exposure")
         if self.log_every < 1 or self.checkpoint_every < 1 or self.seed < 0:
             raise UsageError("log_every and checkpoint_every must be positive, seed not negative")
 

@@ -38,7 +38,7 @@ HELD_OUT = "held_out.txt"
 def network_config(recipe: Recipe) -> RUNConfig:
     """The network that the recipe names or describes."""
     if recipe.model.preset is not None:
-        return replace(preset(recipe.model.preset), context=recipe.model.context, exposure=recipe.model.exposure)
+        return replace(preset(recipe.model.preset), exposure=recipe.model.exposure)
     return RUNConfig.from_dict(recipe.model.network or {})
 
 
@@ -49,7 +49,7 @@ def build_network(recipe: Recipe) -> RUN:
     if recipe.model.start is not None:
         tensors, _ = load_tensors(_start_file(recipe.model.start))
         # Starting weights may lack what only some tasks have.
-        fresh = {n: t for n, t in model.state_dict().items() if n.startswith(("context.", "exposure."))}
+        fresh = {n: t for n, t in model.state_dict().items() if n.startswith("exposure.")}
         try:
             model.load_state_dict(fresh | {name: t.float() for name, t in tensors.items()})
         except RuntimeError as error:

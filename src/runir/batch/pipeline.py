@@ -112,8 +112,8 @@ class Pipeline(Generic[Task]):
             self._stopping = True
             self._changed.notify_all()
         for thread in self._threads:
-            if thread.ident is not None:
-                thread.join()
+            while thread.is_alive():
+                thread.join(0.2)  # in slices: Windows takes no Ctrl-C while it waits
 
     def _serve(self, index: int) -> None:
         try:

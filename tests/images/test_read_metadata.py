@@ -141,7 +141,7 @@ LONG_ICC = chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(3_000_000)))
         (encoded("WEBP", exif=b"II*\0\x08\0\0\0\xff\xff"), "damaged EXIF data dropped"),
         (encoded("TIFF", tiffinfo={34665: 99_999_999}), "damaged EXIF data dropped"),
         (with_chunk(chunk(b"iCCP", b"x\0\0not deflate")), "damaged ICC profile dropped"),
-        (with_chunk(LONG_ICC), "damaged PNG metadata dropped"),
+        (with_chunk(LONG_ICC), "damaged ICC profile dropped"),
         (with_chunk(chunk(b"tEXt", b"key\0value")[:-1] + b"!"), "damaged PNG metadata dropped"),
     ],
 )

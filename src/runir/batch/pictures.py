@@ -5,93 +5,101 @@ from __future__ import annotations
 import json
 import queue
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import ClassVar
 
-from PIL import Image
-
-from runir.api import DEFAULT_QUALITY, Restored, restore_file
+from runir.batch.pipeline import Stopped
 from runir.batch.worker import Done, Tick
-from runir.errors import UsageError
-from runir.images import EXTENSIONS
-from runir.images.decode import quiet
-from runir.images.messages import DECODER_FAULTS
+from runir.errors import RunirError, UsageError
+from runir.images import EXTENSIONS, READ_ONLY_EXTENSIONS, open_picture
+from runir.images.writer import container_of
 from runir.inference import Restorer
-from runir.inference.engines import Precision
+from runir.inference.file import FileOptions, FileWork
 from runir.inference.restorer import check_strength
 
-_HUGE = 1 << 31  # more than Pillow opens unasked; such a picture goes alone
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A picture on its way."""
-
-    source: Path
-    result: Path
-    restored: Restored | None = None
+_ROWS = 1024
+"""About as many rows of a picture are in memory while it is worked off in strips."""
+_HELD_WHOLE = frozenset({"WEBP", "AVIF"})
+"""Their encoders want the whole picture."""
+_PIXELS_PER_BYTE = {"HEIC": 8, "RAW": 1}
+"""Roughly; these are decoded whole, so their size is not to be had for less."""
+_NOT_PIXELS = ("overwrite", "max_pixels")
+_ENDINGS = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif", "AVIF": ".avif"}
 
 
 class PictureWorker:
-    """A Worker that reads, restores and writes a picture with a Restorer, all in its step `compute`."""
+    """A Worker that restores picture files in strips, with one model after another."""
 
-    endings: ClassVar[Mapping[str, str]] = {ending: ending for ending in EXTENSIONS}
+    def __init__(self, chains: Sequence[Sequence[Restorer]], options: FileOptions = FileOptions()) -> None:
+        """Remember what to do.
 
-    def __init__(
-        self,
-        restorers: Sequence[Restorer],
-        *,
-        precision: Precision = "f32",
-        strength: float = 1.0,
-        quality: int = DEFAULT_QUALITY,
-    ) -> None:
-        """restorers: of one model; as many pictures are computed at once, one with each. The rest as of runir.restore.
+        Args:
+            chains: the models, in order; once for each picture that is to be computed at the same time.
+            options: how files are restored and written. `overwrite` and `region` are not for folders.
 
-        Raises UsageError for a strength or quality out of range.
+        Raises:
+            UsageError: a strength, quality or format that does not exist, or a region.
         """
-        if not 1 <= quality <= 100:
-            raise UsageError(f"quality = {quality}: a number from 1 to 100 is needed")
-        self._free: queue.SimpleQueue[Restorer] = queue.SimpleQueue()
-        for restorer in restorers:
-            self._free.put(restorer)
-        self._precision, self._strength, self._quality = precision, check_strength(strength), quality
-        card = restorers[0].card
-        options = {"precision": precision, "strength": self._strength, "quality": quality}
-        self.work = json.dumps({"model": card.name, "weights": card.onnx_sha256[:16], **options})
+        check_strength(options.strength)
+        if not 1 <= options.quality <= 100:
+            raise UsageError(f"quality = {options.quality}: a number from 1 to 100 is needed")
+        if options.region is not None:
+            raise UsageError("a region is for one picture, not for a folder")
+        self._options = options
+        self._free: queue.SimpleQueue[Sequence[Restorer]] = queue.SimpleQueue()
+        for chain in chains:
+            self._free.put(chain)
+        self.endings = _endings(options.format)
+        self.work = _described(chains[0], options)
 
     def cost(self, path: Path) -> int:
-        """The picture's pixels, as its header has them; 0 for one that cannot be opened (`load` says why)."""
+        """The picture's pixels that are in memory at once; 0 for one that cannot be opened (`load` says why)."""
+        ending = path.suffix.lower()
+        if ending in READ_ONLY_EXTENSIONS:
+            return _PIXELS_PER_BYTE[READ_ONLY_EXTENSIONS[ending]] * path.stat().st_size
         try:
-            with quiet(), Image.open(path) as image:
-                return image.width * image.height
-        except Image.DecompressionBombError:
-            return _HUGE
-        except DECODER_FAULTS:
+            with open_picture(path, max_pixels=self._options.max_pixels) as reader:
+                height, width = reader.info.height, reader.info.width
+        except RunirError:
             return 0
+        whole = EXTENSIONS[self.endings[ending]] in _HELD_WHOLE
+        return width * (height if whole else min(height, _ROWS))
 
-    def load(self, source: Path, result: Path) -> Picture:
-        """Nothing yet."""
-        return Picture(source, result)
+    def load(self, source: Path, result: Path) -> FileWork:
+        """Open it, and begin its result."""
+        return FileWork(source, result, self._options)
 
-    def compute(self, item: Picture, tick: Tick) -> Picture:
-        """Read, restore and write."""
-        restorer = self._free.get()
+    def compute(self, item: FileWork, tick: Tick) -> FileWork:
+        """Read, restore and encode it, strip by strip."""
+        chain = self._free.get()
         try:
-            restored = restore_file(
-                restorer,
-                item.source,
-                item.result,
-                strength=self._strength,
-                quality=self._quality,
-                precision=self._precision,
-                progress=tick,
-            )
+            item.compute(chain, tick)
         finally:
-            self._free.put(restorer)
-        return replace(item, restored=restored)
+            self._free.put(chain)
+        return item
 
-    def save(self, item: Picture) -> Done:
-        """Tell what was done."""
-        assert item.restored is not None
-        return Done(item.restored.width * item.restored.height, item.restored.notes)
+    def save(self, item: FileWork) -> Done:
+        """Flush the result to disk."""
+        done = item.save()
+        return Done(done.width * done.height, done.notes)
+
+    def drop(self, item: FileWork) -> None:
+        """Close its files."""
+        item.abort(Stopped())
+
+
+def _endings(format: str | None) -> Mapping[str, str]:
+    """Ending of a picture -> ending of its result. HEIC and camera raw become TIFF, unless `format` says otherwise."""
+    if format is None:
+        return {e: e for e in EXTENSIONS} | dict.fromkeys(READ_ONLY_EXTENSIONS, _ENDINGS["TIFF"])
+    container = container_of(Path(), format)
+    kept = {e: e if of == container else _ENDINGS[container] for e, of in EXTENSIONS.items()}
+    return kept | dict.fromkeys(READ_ONLY_EXTENSIONS, _ENDINGS[container])
+
+
+def _described(chain: Sequence[Restorer], options: FileOptions) -> str:
+    cards = [restorer.card for restorer in chain]
+    models = {card.name: f"{card.onnx_sha256[:16]}{card.exposure_sha256[:16]}" for card in cards}
+    precision = sorted({restorer.precision for restorer in chain})
+    how = {name: value for name, value in asdict(options).items() if name not in _NOT_PIXELS and value is not None}
+    return json.dumps({"models": models, "precision": precision} | how, sort_keys=False)

@@ -1,117 +1,178 @@
-"""Pillow kept on a short lead: no output on stderr, no limit but ours, no exception but ours."""
+"""Rows of raw samples out of libvips: gray or RGB, alpha last, top to bottom."""
 
-import ctypes
-import functools
-import logging
-import threading
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import BinaryIO
+import os
+from pathlib import Path
+from typing import Any, Protocol
 
-from PIL import Image, ImageFile, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin, _imaging
+import numpy as np
+from numpy.typing import NDArray
 
-from runir.images import ifd
-from runir.images.headers import Header, check_size, png_without_extras
-from runir.images.messages import DECODER_FAULTS, UnfitError, reason
+from runir.images import vips
+from runir.images.depth import Raw, spread
+from runir.images.headers import Header, check_size
+from runir.images.messages import UnfitError
+from runir.images.picture import NAMES
 
-# Used directly rather than through Image.open: the content has already told which one it is.
-_PLUGINS: dict[str, Callable[[BinaryIO], ImageFile.ImageFile]] = {
-    "JPEG": JpegImagePlugin.JpegImageFile,
-    "PNG": PngImagePlugin.PngImageFile,
-    "WEBP": WebPImagePlugin.WebPImageFile,
-    "TIFF": TiffImagePlugin.TiffImageFile,
-}
-_MORE = {
-    "JPEG": "several pictures: only the first was read",
-    "PNG": "animated: only the first frame was read",
-    "WEBP": "animated: only the first frame was read",
-    "TIFF": "several pages: only the first was read",
-}
-_MP_NUMBER_OF_IMAGES = 0xB001
-_LIMIT_LOCK = threading.Lock()
-
-# Without a handler of its own, what Pillow logs about broken files would go to stderr.
-logging.getLogger("PIL").addHandler(logging.NullHandler())
+_BITS = {"uchar": 8, "ushort": 16, "float": 32}
+_TYPES = {"uchar": np.uint8, "ushort": np.uint16, "float": np.float32}
+_LABS = frozenset({"lab", "labs", "labq", "xyz", "lch", "hsv"})
 
 
-def load(file: BinaryIO, header: Header, max_pixels: int) -> tuple[ImageFile.ImageFile, list[str]]:
-    """Return the first picture of an open file, decoded whole, and notes.
+class Rows(Protocol):
+    """Something that hands out rows of one picture."""
 
-    Raises UnfitError when it cannot be decoded whole or has more than `max_pixels` pixels.
-    """
-    try:
-        image = _open(file, header, max_pixels)
-        return image, [_MORE[header.format]] if _has_more(image) else []
-    except DECODER_FAULTS as fault:
-        if header.format != "PNG":
-            raise _undecodable(header, fault) from fault
-    try:
-        return _open(png_without_extras(file), header, max_pixels), ["damaged PNG metadata dropped"]
-    except DECODER_FAULTS as fault:
-        raise _undecodable(header, fault) from fault
+    height: int
+    width: int
+    bands: int
+    """Channels, alpha included."""
+    bits: int
 
+    def fetch(self, top: int, bottom: int) -> Raw:
+        """Return rows `top` to `bottom` (exclusive), h x W x bands; `top` never before an earlier `bottom`."""
+        ...
 
-def _undecodable(header: Header, fault: BaseException) -> UnfitError:
-    return UnfitError(f"the {header.format} data are damaged, cut off or of a rare kind ({reason(fault)})")
+    def close(self) -> None:
+        """Let go of the file."""
+        ...
 
 
-def _open(file: BinaryIO, header: Header, max_pixels: int) -> ImageFile.ImageFile:
-    if header.format == "TIFF":
-        _silence_libtiff()
-    file.seek(0)
-    with _pillow_limit_lifted(header.size or (0, 0)):
-        image = _PLUGINS[header.format](file)
-        check_size(image.size, max_pixels)
-        image.load()
-    return image
+class StoredRows(Rows, Protocol):
+    """The same, as they are stored in a file."""
+
+    def shrunk(self, factor: int) -> NDArray[np.float32]:
+        """Return averages over squares of `factor` raw samples (those at the far edges may be smaller)."""
+        ...
 
 
-def _has_more(image: ImageFile.ImageFile) -> bool:
-    mpf = image.info.get("mp")
-    if not isinstance(mpf, bytes):
-        return bool(getattr(image, "is_animated", False))
-    try:
-        block = ifd.open_block(mpf)
-        return (block.integers(block.directory(block.first)[0].get(_MP_NUMBER_OF_IMAGES)) or (1,))[0] > 1
-    except ValueError:
-        return False  # a damaged list of further pictures does not touch the first
+class ArrayRows:
+    """A picture that is in memory anyway."""
+
+    def __init__(self, samples: Raw, bits: int) -> None:
+        """Samples: h x w x bands."""
+        self.height, self.width, self.bands = samples.shape
+        self.bits = bits
+        self._samples = samples
+
+    def fetch(self, top: int, bottom: int) -> Raw:
+        """As in Rows."""
+        return self._samples[top:bottom]
+
+    def shrunk(self, factor: int) -> NDArray[np.float32]:
+        """As in StoredRows."""
+        return _shrunk(vips.library().Image.new_from_array(np.ascontiguousarray(self._samples)), factor)
+
+    def close(self) -> None:
+        """Let go of the memory."""
+        self._samples = self._samples[:0]
 
 
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep Pillow's warnings off stderr; what matters in them is in the notes."""
-    with warnings.catch_warnings():
-        # Only Pillow's own, so that threads which overlap here can never silence anything else.
-        warnings.filterwarnings("ignore", module=r"PIL\.")
-        yield
+class VipsRows:
+    """A file that libvips decodes while rows are asked for."""
+
+    def __init__(self, path: Path, header: Header, max_pixels: int, *, data: bytes | None = None) -> None:
+        """Read the header, no pixels; `data`: the file's content, where it is not to be read from `path`.
+
+        Raises UnfitError as `read_header` does, and for pixels that are neither gray nor colour.
+        """
+        self._path, self._header, self._data = path, header, data
+        image = self._open()
+        self.size = int(image.width), int(image.height)
+        check_size(header, self.size, max_pixels)
+        self.blocks = _blocks(image) if header.format == "AVIF" else (None, None, None)
+        self.many = header.format == "AVIF" and _number(image, "n-pages") > 1
+        self.cmyk = image.interpretation == "cmyk"
+        self._image, self.notes = _plain(image)
+        self._region: Any = None
+        self._type = _TYPES[self._image.format]
+        self.height, self.width, self.bands = self.size[1], self.size[0], int(self._image.bands)
+        depth = _number(image, "heif-bitdepth")
+        self.bits = depth if depth in (10, 12) else _BITS[self._image.format]
+
+    def fetch(self, top: int, bottom: int) -> Raw:
+        """As in Rows. Raises UnfitError where the file turns out to be damaged."""
+        with vips.faults(self._undecodable()):
+            if self._region is None:
+                # One region for all rows: between two runs of a whole pipeline libvips would drop the rows it
+                # has read ahead, which cannot be read again.
+                self._region = vips.library().Region.new(self._image)
+            data = self._region.fetch(0, top, self.width, bottom - top)
+        samples = np.frombuffer(data, self._type).reshape(bottom - top, self.width, self.bands)
+        return spread(samples, self.bits) if self.bits in (10, 12) else samples
+
+    def shrunk(self, factor: int) -> NDArray[np.float32]:
+        """As in StoredRows; opens the file once more, so that `fetch` goes on where it was."""
+        image, _ = _plain(self._open())
+        with vips.faults(self._undecodable()):
+            means = _shrunk(image, factor)
+        # The upper bits of 16 that libvips gives for 10 and 12 bits end at 65472 and 65520.
+        return means * np.float32(65535 / (65536 - 2 ** (16 - self.bits))) if self.bits in (10, 12) else means
+
+    def close(self) -> None:
+        """As in Rows."""
+        self._image = self._region = None
+
+    def _open(self) -> vips.Image:
+        pyvips = vips.library()
+        # Only so does libvips tell of a TIFF tile that it cannot read; else it is black.
+        options = {"access": "sequential", "fail_on": "warning" if self._header.tiled else "error"}
+        with vips.faults(self._undecodable()):
+            if self._data is not None:
+                return pyvips.Image.new_from_buffer(self._data, "", **options)
+            # By way of a source, because in a plain file name libvips takes [...] for options.
+            return pyvips.Image.new_from_source(pyvips.Source.new_from_file(os.fsencode(self._path)), "", **options)
+
+    def _undecodable(self) -> str:
+        return f"the {NAMES[self._header.format]} data are damaged, cut off or of a rare kind"
 
 
-@contextmanager
-def _pillow_limit_lifted(size: tuple[int, int]) -> Iterator[None]:
-    """Set Pillow's process-wide pixel limit aside while a picture larger than that is read.
-
-    Its size has been checked against the caller's limit before. Only such pictures wait for one another.
-    """
-    if size[0] * size[1] <= (Image.MAX_IMAGE_PIXELS or 0):
-        yield
-        return
-    with _LIMIT_LOCK:
-        limit = Image.MAX_IMAGE_PIXELS
-        Image.MAX_IMAGE_PIXELS = None
-        try:
-            yield
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
+def _number(image: vips.Image, name: str) -> int:
+    return int(image.get(name)) if image.get_typeof(name) else 0
 
 
-@functools.cache
-def _silence_libtiff() -> None:
-    """Stop libtiff from printing on stderr about damaged files; it still reports them to Pillow."""
-    try:
-        set_handler = ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler
-    except (OSError, AttributeError):
-        return  # linked in a way that hides it (Windows): its lines are then only untidy
-    set_handler.argtypes = [ctypes.c_void_p]
-    set_handler.restype = ctypes.c_void_p
-    set_handler(None)
+def _blocks(image: vips.Image) -> tuple[bytes | None, bytes | None, bytes | None]:
+    """EXIF without its prefix, XMP and ICC of a container whose boxes only libvips opens."""
+    exif, xmp, icc = (
+        bytes(image.get(name)) if image.get_typeof(name) else None
+        for name in ("exif-data", "xmp-data", "icc-profile-data")
+    )
+    return exif, xmp, icc
+
+
+def _plain(image: vips.Image) -> tuple[vips.Image, list[str]]:
+    """Return the image as gray or RGB with or without alpha, in 8 or 16 bits or float32, and notes."""
+    kind = str(image.interpretation)
+    if image.format not in _BITS or kind in _LABS:
+        what = f"pixels of type {kind if kind in _LABS else image.format} are not supported"
+        raise UnfitError(what, "convert it to 8-bit or 16-bit RGB or gray first")
+    notes: list[str] = []
+    if kind == "cmyk" and image.bands >= 4:
+        image, note = _cmyk_to_srgb(image)
+        notes.append(note)
+    if image.bands > 4:
+        raise UnfitError(f"{image.bands} channels are not supported", "convert it to RGB or gray first")
+    return image, notes
+
+
+def _cmyk_to_srgb(image: vips.Image) -> tuple[vips.Image, str]:
+    """Convert ink by the file's own profile, or by libvips' general one; a fifth channel is alpha."""
+    pyvips = vips.library()
+    options = {"intent": "relative", "black_point_compensation": True, "depth": 16 if image.format == "ushort" else 8}
+    ink, note = image[:4], "CMYK converted to sRGB by its colour profile"
+    profile = bytes(image.get("icc-profile-data")) if image.get_typeof("icc-profile-data") else b""
+    if profile[16:20] == b"CMYK":
+        converted = ink.icc_transform("srgb", embedded=True, **options)
+    else:
+        note = "CMYK converted to sRGB without a colour profile: colours are approximate"
+        converted = ink.icc_transform("srgb", input_profile="cmyk", **options)
+    if image.bands == 5:
+        converted = converted.bandjoin(image[4].cast(converted.format))
+    assert isinstance(converted, pyvips.Image)
+    return converted, note
+
+
+def _shrunk(image: vips.Image, factor: int) -> NDArray[np.float32]:
+    small: NDArray[Any] = image.cast("float").shrink(factor, factor, ceil=True).numpy()
+    means = small.reshape(small.shape[0], small.shape[1], image.bands)
+    scale = {"uchar": 255, "ushort": 65535}.get(image.format, 1)
+    scaled: NDArray[np.float32] = np.divide(means, np.float32(scale), dtype=np.float32)
+    return scaled

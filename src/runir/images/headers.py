@@ -3,13 +3,14 @@
 import io
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from runir.images import ifd
 from runir.images.messages import UnfitError
 
-_CONVERT = "convert it to JPEG, PNG, WebP or TIFF first"
+_CONVERT = "convert it to JPEG, PNG, WebP, TIFF or AVIF first"
 _FOREIGN = (
     (b"GIF8", "GIF"),
     (b"BM", "BMP"),
@@ -21,13 +22,21 @@ _FOREIGN = (
     (b"\xff\x0a", "JPEG XL"),
     (b"v/1\x01", "OpenEXR"),
     (b"#?RADIANCE", "Radiance HDR"),
-    (b"FUJIFILMCCD-RAW", "camera raw"),
 )
-_FTYP = {b"avi": "AVIF", b"crx": "camera raw", b"hei": "HEIC", b"hev": "HEIC", b"mif": "HEIC"}
+_RAW = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0")
+_HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"})
 _PNG_ESSENTIAL = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 _PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _LOSSY_IN_TIFF = frozenset({6, 7, 34712, 34892, 50001})
 _DNG_VERSION, _SUBFILE_TYPE, _SUB_IFDS = 50706, 254, 330
+_SAMPLES, _PLANAR, _TILE_WIDTH, _TILE_HEIGHT, _EXTRA_SAMPLES, _FORMAT = 277, 284, 322, 323, 338, 339
+_SEPARATE, _IEEE = 2, 3
+_LARGEST_TILE = 1 << 28
+_PALETTE, _ASSOCIATED = 3, 1
+_YCBCR, _JPEG_IN_TIFF = 6, (6, 7)
+_TIFF_COLOURS = frozenset({0, 1, 2, 3, 5, _YCBCR})
+_WHOLE = 1 << 28
+_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,50 +46,62 @@ class Header:
     format: str
     size: tuple[int, int] | None = None
     lossless: bool = False
-    gray_bits: int = 8
-    """Bits of a gray PNG sample, needed because Pillow leaves its transparent value unscaled."""
+    streams: bool = True
+    """Whether a decoder can hand out rows without holding the whole picture."""
     turned: int = 1
-    """The orientation that Pillow applies by itself while it decodes (TIFF)."""
+    """The orientation that a TIFF file's directory gives."""
+    tiled: bool = False
+    """Whether it is a TIFF file of tiles."""
+    notes: tuple[str, ...] = ()
 
 
 def read_header(file: BinaryIO, max_pixels: int) -> Header:
     """Return what an open file is, from its content alone.
 
-    Raises UnfitError for a container or bit depth that runir does not read, for more pixels than
-    `max_pixels`, and for a file whose skeleton shows that it is not whole.
+    Raises UnfitError for a container that runir does not read, for more pixels than `max_pixels`, and for a
+    file whose skeleton shows that it is not whole.
     """
     file.seek(0)
     head = file.read(32)
     if not head:
         raise UnfitError("the file is empty")
     if head.startswith(b"\xff\xd8\xff"):
-        return Header("JPEG")
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return _png(file, head, max_pixels)
-    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
-        return _webp(file, head, max_pixels)
-    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return _tiff(file, head, max_pixels)
-    raise _foreign(head)
+        header = _jpeg(file)
+    elif head.startswith(b"\x89PNG\r\n\x1a\n"):
+        header = _png(file, head, max_pixels)
+    elif head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        header = _webp(file, head)
+    elif head.startswith(_RAW):
+        header = Header("RAW", streams=False)
+    elif head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        header = _tiff(file, head)
+    elif head[4:8] == b"ftyp":
+        header = _boxes(file)
+    else:
+        raise _foreign(head)
+    if header.size is not None:
+        check_size(header, header.size, max_pixels)
+    return header
 
 
-def check_size(size: tuple[int, int], max_pixels: int) -> None:
-    """Raise UnfitError for a picture without pixels or with too many of them."""
+def check_size(header: Header, size: tuple[int, int], max_pixels: int) -> None:
+    """Raise UnfitError for a picture without pixels or with too many of them.
+
+    What a decoder has to hold whole may have at most 2**28 pixels, whatever `max_pixels` allows.
+    """
     width, height = size
     if width < 1 or height < 1:
         raise UnfitError(f"the picture has no pixels ({width} x {height})")
     if width * height > max_pixels:
         what = f"{width} x {height} is more than the limit of {max_pixels} pixels"
         raise UnfitError(what, "raise the limit or cut it up")
+    if not header.streams and width * height > _WHOLE:
+        what = f"{width} x {height} is more than the {_WHOLE} pixels that can be decoded in one piece"
+        raise UnfitError(what, "convert it to a TIFF or PNG without interlacing first")
 
 
-def check_bits(bits: int) -> None:
-    """Raise UnfitError for more than 8 bits in a channel."""
-    if bits > 8:
-        raise UnfitError(f"{bits}-bit pictures are not supported yet", "convert it to 8 bit first")
-
-
-def _truncated() -> UnfitError:
+def truncated() -> UnfitError:
+    """The error for a file that ends too early."""
     return UnfitError("the file is truncated", "copy or download it again")
 
 
@@ -88,41 +109,70 @@ def _foreign(head: bytes) -> UnfitError:
     for magic, name in _FOREIGN:
         if head.startswith(magic):
             return UnfitError(f"{name} is not supported", _CONVERT)
-    if head[4:8] == b"ftyp":
-        name = _FTYP.get(head[8:11], "this container")
-        return UnfitError(f"{name} is not supported", _CONVERT)
-    return UnfitError("not a picture that runir can read", "give a JPEG, PNG, WebP or TIFF file")
+    return UnfitError("not a picture that runir can read", "give a JPEG, PNG, WebP, TIFF or AVIF file")
+
+
+def jpeg_segments(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Yield (marker, content) of each segment before the first scan; stops where the file is no longer JPEG."""
+    file.seek(2)
+    while True:
+        prefix = file.read(2)
+        while prefix == b"\xff\xff":
+            prefix = b"\xff" + file.read(1)
+        if len(prefix) < 2 or prefix[0] != 0xFF or prefix[1] in (0xD9, 0xDA):
+            return
+        if 0xD0 <= prefix[1] <= 0xD7 or prefix[1] == 1:
+            continue
+        length = int.from_bytes(file.read(2), "big")
+        content = file.read(max(0, length - 2))
+        if length < 2 or len(content) != length - 2:
+            return
+        yield prefix[1], content
+
+
+def _jpeg(file: BinaryIO) -> Header:
+    for marker, content in jpeg_segments(file):
+        if marker in _JPEG_FRAMES and len(content) >= 6:
+            height, width = struct.unpack_from(">HH", content, 1)
+            return Header("JPEG", (width, height), streams=marker in (0xC0, 0xC1))
+    return Header("JPEG")
 
 
 def _png(file: BinaryIO, head: bytes, max_pixels: int) -> Header:
-    if len(head) < 26:
-        raise _truncated()
-    length, name, width, height, bits, colour = struct.unpack_from(">I4sIIBB", head, 8)
+    if len(head) < 29:
+        raise truncated()
+    length, name, width, height, bits, colour, _, _, interlace = struct.unpack_from(">I4sIIBBBBB", head, 8)
     if name != b"IHDR" or length != 13:
         raise UnfitError("the PNG header is damaged")
     if file.seek(0, io.SEEK_END) < 33:
-        raise _truncated()
+        raise truncated()
     _check_crc(file, 12, 17)
-    check_size((width, height), max_pixels)
-    check_bits(bits)
+    header = Header("PNG", (width, height), True, not interlace, notes=_png_notes(bits, colour))
+    check_size(header, (width, height), max_pixels)
     # Deflate cannot shrink below 1 : 1032: a small file that claims a huge picture never gets to the decoder.
     row = 1 + (width * bits * _PNG_SAMPLES.get(colour, 1) + 7) // 8
     if row * height > 1040 * _png_data(file):
-        raise _truncated()
-    return Header("PNG", (width, height), True, bits if colour == 0 else 8)
+        raise truncated()
+    return header
+
+
+def _png_notes(bits: int, colour: int) -> tuple[str, ...]:
+    if colour == _PALETTE:
+        return ("palette expanded to RGB",)
+    return ("1-bit black and white expanded to gray",) if bits == 1 else ()
 
 
 def _png_data(file: BinaryIO) -> int:
     """Walk all chunks, check those that make up the picture, return the bytes of compressed data."""
     total = 0
-    for name, start, length in _png_chunks(file):
+    for name, start, length in png_chunks(file):
         if name in _PNG_ESSENTIAL:
             _check_crc(file, start + 4, length + 4)
             total += length if name == b"IDAT" else 0
     return total
 
 
-def _png_chunks(file: BinaryIO) -> list[tuple[bytes, int, int]]:
+def png_chunks(file: BinaryIO) -> list[tuple[bytes, int, int]]:
     """Return (name, start, data length) of every chunk up to IEND; UnfitError when the file ends earlier."""
     chunks = []
     end = file.seek(0, io.SEEK_END)
@@ -133,41 +183,57 @@ def _png_chunks(file: BinaryIO) -> list[tuple[bytes, int, int]]:
         prefix = file.read(8)
         length, name = struct.unpack(">I4s", prefix) if len(prefix) == 8 else (0, b"")
         if not name or start + 12 + length > end:
-            raise _truncated()
+            raise truncated()
         chunks.append((name, start, length))
         start += 12 + length
     return chunks
 
 
-def _check_crc(file: BinaryIO, start: int, size: int) -> None:
+def crc_holds(file: BinaryIO, start: int, size: int) -> bool:
+    """Whether the checksum behind `size` bytes from `start` is theirs."""
     file.seek(start)
     crc = 0
     while size > 0:
         data = file.read(min(size, 1 << 20))
         crc = zlib.crc32(data, crc)
         size -= len(data)
-    if file.read(4) != crc.to_bytes(4, "big"):
+    return file.read(4) == crc.to_bytes(4, "big")
+
+
+def _check_crc(file: BinaryIO, start: int, size: int) -> None:
+    if not crc_holds(file, start, size):
         raise UnfitError("the PNG data are damaged (checksum)")
 
 
-def png_without_extras(file: BinaryIO) -> io.BytesIO:
+def png_without_extras(file: BinaryIO) -> bytes:
     """Return a PNG file reduced to the chunks that make up the picture, for when another one is damaged."""
     file.seek(0)
     kept = [file.read(8)]
-    for name, start, length in _png_chunks(file):
+    for name, start, length in png_chunks(file):
         if name in _PNG_ESSENTIAL:
             file.seek(start)
             kept.append(file.read(12 + length))
-    return io.BytesIO(b"".join(kept))
+    return b"".join(kept)
 
 
-def _webp(file: BinaryIO, head: bytes, max_pixels: int) -> Header:
+def webp_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """Yield (name, start of the data, length) of the chunks, those inside an animation's frames too."""
+    end = file.seek(0, io.SEEK_END)
+    place = 12
+    while place + 8 <= end:
+        file.seek(place)
+        name, length = struct.unpack("<4sI", file.read(8))
+        yield name, place + 8, min(length, end - place - 8)
+        # A frame of an animation holds its picture behind 16 bytes of its own.
+        place += 24 if name == b"ANMF" else 8 + length + (length & 1)
+
+
+def _webp(file: BinaryIO, head: bytes) -> Header:
     end = file.seek(0, io.SEEK_END)
     if len(head) < 30 or int.from_bytes(head[4:8], "little") + 8 > end:
-        raise _truncated()
-    size = _webp_size(head)
-    check_size(size, max_pixels)
-    return Header("WEBP", size, _webp_lossless(file, end))
+        raise truncated()
+    frame = next((name for name, _, _ in webp_chunks(file) if name in (b"VP8 ", b"VP8L")), b"")
+    return Header("WEBP", _webp_size(head), frame == b"VP8L", streams=False)
 
 
 def _webp_size(head: bytes) -> tuple[int, int]:
@@ -182,36 +248,71 @@ def _webp_size(head: bytes) -> tuple[int, int]:
     raise UnfitError("the WebP header is damaged")
 
 
-def _webp_lossless(file: BinaryIO, end: int) -> bool:
-    """Whether the first frame is coded without loss, told by the name of its chunk."""
-    place = 12
-    while place + 8 <= end:
+def _boxes(file: BinaryIO) -> Header:
+    """AVIF and HEIC: told apart by their brands, and whole if the boxes reach to the end of the file."""
+    end = file.seek(0, io.SEEK_END)
+    place, brands = 0, b""
+    while place < end:
         file.seek(place)
-        name, length = struct.unpack("<4sI", file.read(8))
-        if name in (b"VP8 ", b"VP8L"):
-            return bool(name == b"VP8L")
-        # A frame of an animation holds its picture behind 16 bytes of its own.
-        place += 24 if name == b"ANMF" else 8 + length + (length & 1)
-    return False
+        prefix = file.read(16)
+        length = int.from_bytes(prefix[:4], "big")
+        start = 16 if length == 1 else 8
+        length = int.from_bytes(prefix[8:16], "big") if length == 1 else length or end - place
+        if length < start or place + length > end:
+            raise truncated()
+        if place == 0:
+            file.seek(start)
+            brands = file.read(min(length - start, 256))
+        place += length
+    named = {brands[:4]} | {brands[k : k + 4] for k in range(8, len(brands), 4)}
+    if brands[:4] == b"crx ":
+        return Header("RAW", streams=False)
+    if named & {b"avif", b"avis"}:
+        return Header("AVIF", streams=False)
+    if named & _HEIC_BRANDS:
+        return Header("HEIC", streams=False)
+    raise UnfitError("this container is not supported", _CONVERT)
 
 
-def _tiff(file: BinaryIO, head: bytes, max_pixels: int) -> Header:
+def _tiff(file: BinaryIO, head: bytes) -> Header:
     try:
         block = ifd.open_block(file)
         entries, _ = block.directory(block.first)
-        values = {tag: block.integers(entries.get(tag)) for tag in (ifd.WIDTH, ifd.HEIGHT, ifd.BITS)}
-        compression = (block.integers(entries.get(ifd.COMPRESSION)) or (1,))[0]
-        orientation = (block.integers(entries.get(ifd.ORIENTATION)) or (1,))[0]
-        reduced = (block.integers(entries.get(_SUBFILE_TYPE)) or (0,))[0] & 1
+        codes = (ifd.WIDTH, ifd.HEIGHT, ifd.COMPRESSION, ifd.ORIENTATION, _SUBFILE_TYPE, ifd.PHOTOMETRIC)
+        more = (_SAMPLES, _PLANAR, _FORMAT, _TILE_WIDTH, _TILE_HEIGHT, _EXTRA_SAMPLES, ifd.BITS)
+        values = {tag: block.integers(entries.get(tag)) for tag in (*codes, *more)}
     except ValueError as fault:
         raise UnfitError(f"the TIFF directory is damaged or cut off ({fault})") from fault
-    if _DNG_VERSION in entries or head[8:10] == b"CR" or (reduced and _SUB_IFDS in entries):
+
+    def first(tag: int, otherwise: int = 0) -> int:
+        return (values[tag] or (otherwise,))[0]
+
+    if _DNG_VERSION in entries or head[8:10] == b"CR" or (first(_SUBFILE_TYPE) & 1 and _SUB_IFDS in entries):
         # The first directory of a camera raw file is a small preview: not what a person wants restored.
-        raise UnfitError("camera raw is not supported", "develop it to JPEG, PNG, WebP or TIFF first")
-    check_bits(max(values[ifd.BITS], default=1))
+        return Header("RAW", streams=False)
     if not values[ifd.WIDTH] or not values[ifd.HEIGHT]:
         raise UnfitError("the TIFF directory has no picture size")
-    size = values[ifd.WIDTH][0], values[ifd.HEIGHT][0]
-    check_size(size, max_pixels)
-    turned = orientation if 1 <= orientation <= 8 else 1
-    return Header("TIFF", size, compression not in _LOSSY_IN_TIFF, turned=turned)
+    colour, compression = first(ifd.PHOTOMETRIC, 1), first(ifd.COMPRESSION, 1)
+    if colour not in _TIFF_COLOURS or (colour == _YCBCR and compression not in _JPEG_IN_TIFF):
+        raise UnfitError(f"TIFF with colours of kind {colour} is not supported", "convert it to RGB or gray first")
+    bits, samples = max(values[ifd.BITS], default=1), first(_SAMPLES, 1)
+    if first(_TILE_WIDTH) * first(_TILE_HEIGHT) * samples * bits // 8 > _LARGEST_TILE:
+        raise UnfitError("the TIFF tiles are too large", "write it with strips or tiles of 256 x 256")
+    if (first(_PLANAR), first(_FORMAT), bits) == (_SEPARATE, _IEEE, 16):  # libvips mixes up its channels
+        raise UnfitError("TIFF of 16-bit floats in separate planes is not supported", "write it in 32 bit")
+    notes = []
+    if colour == _PALETTE:
+        notes.append("palette expanded to RGB")
+    elif bits == 1:
+        notes.append("1-bit black and white expanded to gray")
+    if values[_EXTRA_SAMPLES] and values[_EXTRA_SAMPLES][-1] == _ASSOCIATED:
+        notes.append("premultiplied colour divided by alpha")
+    orientation = first(ifd.ORIENTATION, 1)
+    return Header(
+        "TIFF",
+        (first(ifd.WIDTH), first(ifd.HEIGHT)),
+        compression not in _LOSSY_IN_TIFF,
+        turned=orientation if 1 <= orientation <= 8 else 1,
+        tiled=first(_TILE_WIDTH) > 0,
+        notes=tuple(notes),
+    )

@@ -11,7 +11,7 @@ SIZES = dict(enumerate((1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4), 1)) | {16: 8, 17
 CLASSIC = frozenset(range(1, 14))
 """The field types that may stand outside BigTIFF."""
 _INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
-SHORT, LONG, RATIONAL, BYTE, UNDEFINED = 3, 4, 5, 1, 7
+SHORT, LONG, RATIONAL, BYTE, UNDEFINED, LONG8 = 3, 4, 5, 1, 7, 16
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
 ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 274, 282, 283, 296
@@ -107,17 +107,18 @@ def open_block(data: bytes | bytearray | BinaryIO) -> Block:
     return Block(file, order, False, struct.unpack_from(order + "I", head, 4)[0])
 
 
-def pack(fields: Iterable[Field], order: str, at: int) -> bytes:
-    """Return a directory for the offset `at`: long values go right behind it."""
+def pack(fields: Iterable[Field], order: str, at: int, *, big: bool = False) -> bytes:
+    """Return a directory for the offset `at`, as of a BigTIFF file if `big`: long values go right behind it."""
+    count_code, head_code, place_code, room = ("Q", "HHQ", "Q", 8) if big else ("H", "HHI", "I", 4)
     ordered = sorted(fields)
-    table = struct.pack(order + "H", len(ordered))
-    behind = b""
-    free = at + 2 + 12 * len(ordered) + 4
+    table = struct.pack(order + count_code, len(ordered))
+    behind = bytearray()
+    free = at + len(table) + (struct.calcsize("<" + head_code) + room) * len(ordered) + room
     for tag, kind, count, raw in ordered:
-        table += struct.pack(order + "HHI", tag, kind, count)
-        if len(raw) <= 4:
-            table += raw.ljust(4, b"\0")
+        table += struct.pack(order + head_code, tag, kind, count)
+        if len(raw) <= room:
+            table += raw.ljust(room, b"\0")
             continue
-        table += struct.pack(order + "I", free + len(behind))
+        table += struct.pack(order + place_code, free + len(behind))
         behind += raw + b"\0" * (len(raw) & 1)
-    return table + struct.pack(order + "I", 0) + behind
+    return table + bytes(room) + bytes(behind)

@@ -1,37 +1,18 @@
 """How this room says what is wrong: one line with the file, the fault and the remedy."""
 
 import os
-import struct
-import zlib
 
-from PIL import Image
-
-DECODER_FAULTS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    AttributeError,
-    AssertionError,
-    EOFError,
-    RuntimeError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
-"""What Pillow's plugins have been seen to raise on files that are damaged or made to do harm."""
+from runir.errors import RunirError
 
 NEW_COPY = "get an undamaged copy of the file"
 
 
-class UnfitError(Exception):
-    """A file or picture that cannot be taken: what is wrong, and what to do. The path comes later."""
+class UnfitError(RunirError):
+    """A file or picture that cannot be taken: what is wrong, and what to do. The path is put in front later."""
 
     def __init__(self, what: str, remedy: str = NEW_COPY) -> None:
         """Keep the two halves of the message apart until the path is known."""
-        super().__init__(what)
+        super().__init__(f"{what}; {remedy}")
         self.what = what
         self.remedy = remedy
 

@@ -5,6 +5,7 @@ import errno
 import os
 import secrets
 from pathlib import Path
+from typing import BinaryIO
 
 from runir.errors import RunirError, UsageError
 from runir.images.messages import line, reason
@@ -32,6 +33,54 @@ def check_free(path: Path, overwrite: bool) -> None:
         raise _taken(path)
 
 
+class Draft:
+    """A new file beside the one it is to become: open for writing (`file`), then put in place, or thrown away.
+
+    A missing parent folder is made. Whatever happens to it ends with `commit` or `discard`.
+    """
+
+    def __init__(self, path: Path, overwrite: bool) -> None:
+        """Create the temporary file. Raises UsageError or RunirError as `place` does."""
+        self.path, self._overwrite = path, overwrite
+        try:
+            target = Path(os.path.realpath(path)) if overwrite else path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._target = target
+            self._temporary = target.parent / f".runir-{secrets.token_hex(8)}.tmp"
+            # Mode 0o666 less the umask, as for any new file; the tempfile module would make it private.
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+            self.file: BinaryIO = os.fdopen(os.open(self._temporary, flags, 0o666), "w+b")
+        except (OSError, ValueError) as fault:
+            raise self.failed(fault) from fault
+
+    def commit(self) -> None:
+        """Make the file appear, whole. Raises UsageError or RunirError as `place` does; nothing stays then."""
+        try:
+            self.file.flush()
+            os.fsync(self.file.fileno())
+            self.file.close()
+            if self._overwrite and self._target.exists():
+                self._temporary.chmod(self._target.stat().st_mode & 0o7777)
+            _move(self._temporary, self._target, self._overwrite)
+        except OSError as fault:
+            raise self.failed(fault) from fault
+        finally:
+            self.discard()
+
+    def discard(self) -> None:
+        """Throw the temporary file away, if it is still there."""
+        with contextlib.suppress(OSError):
+            self.file.close()
+        with contextlib.suppress(OSError):
+            self._temporary.unlink(missing_ok=True)
+
+    def failed(self, fault: OSError | ValueError) -> RunirError:
+        """The error to raise for something that went wrong while the file was made or written."""
+        if isinstance(fault, FileExistsError) and self.path.exists():
+            return _taken(self.path)
+        return _failed(self.path, fault)
+
+
 def place(data: bytes, path: Path, overwrite: bool) -> None:
     """Write `data` to `path` by way of a temporary file beside it; make the parent folder if it is missing.
 
@@ -39,32 +88,14 @@ def place(data: bytes, path: Path, overwrite: bool) -> None:
     when the file exists and may not be overwritten, RunirError when it cannot be written. Either way, and
     when interrupted, nothing half-written stays behind.
     """
-    target = Path(os.path.realpath(path)) if overwrite else path
-    temporary = target.parent / f".runir-{secrets.token_hex(8)}.tmp"
+    draft = Draft(path, overwrite)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _write(data, temporary)
-        if overwrite and target.exists():
-            temporary.chmod(target.stat().st_mode & 0o7777)
-        _move(temporary, target, overwrite)
-    except FileExistsError as fault:
-        if path.exists():
-            raise _taken(path) from fault
-        raise _failed(path, fault) from fault
+        draft.file.write(data)
+        draft.commit()
     except OSError as fault:
-        raise _failed(path, fault) from fault
+        raise draft.failed(fault) from fault
     finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
-def _write(data: bytes, temporary: Path) -> None:
-    # Mode 0o666 less the umask, as for any new file; the tempfile module would make it private.
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+        draft.discard()
 
 
 def _move(temporary: Path, target: Path, overwrite: bool) -> None:
@@ -85,8 +116,8 @@ def _taken(path: Path) -> UsageError:
     return UsageError(line(path, "exists", "use --overwrite"))
 
 
-def _failed(path: Path, fault: OSError) -> RunirError:
-    if fault.errno in _FULL:
+def _failed(path: Path, fault: OSError | ValueError) -> RunirError:
+    if isinstance(fault, OSError) and fault.errno in _FULL:
         what, remedy = f"disk full ({reason(fault)})", "free some space or choose another folder"
     elif isinstance(fault, FileExistsError | NotADirectoryError):
         what, remedy = "its folder cannot be made: a file is in the way", "choose another folder"

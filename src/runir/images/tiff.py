@@ -1,63 +1,146 @@
-"""A TIFF writer: deflate with the horizontal predictor, 8 bit, gray or RGB, with or without alpha.
+"""A TIFF writer that takes rows as they come: deflate with a predictor; 8, 16 bit or float; BigTIFF above 4 GiB.
 
-Written here because Pillow hands EXIF to libtiff value by value, which fails on sub-directories and prints on
-stderr. Here the EXIF block, which is a TIFF file without a picture, is the front of the file: all its offsets
-stay true, maker notes included.
+Written here because libvips writes no EXIF into TIFF, and pulls pixels where runir pushes them. In a classic
+file the EXIF block, which is a TIFF file without a picture, is the front of the file: all its offsets stay
+true, maker notes included.
 """
 
 import struct
+import sys
 import zlib
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runir.images import ifd, metadata
-from runir.images.messages import UnfitError
+from runir.images.depth import Raw
+from runir.images.picture import PictureInfo
 
-_STRIP_OFFSETS, _SAMPLES, _ROWS, _STRIP_SIZES, _PREDICTOR, _EXTRA = 273, 277, 278, 279, 317, 338
+_STRIP_OFFSETS, _SAMPLES, _ROWS, _STRIP_SIZES, _PREDICTOR, _EXTRA, _FORMAT = 273, 277, 278, 279, 317, 338, 339
 _STRIP_BYTES = 1 << 20
-_DEFLATE, _HORIZONTAL, _UNASSOCIATED, _INCH = 8, 2, 2, 2
+_DEFLATE, _HORIZONTAL, _FLOATING, _UNASSOCIATED, _INCH, _UNSIGNED, _IEEE = 8, 2, 3, 2, 2, 1, 3
+_CLASSIC = 2**32 - 2**26
 
 
-def encode_tiff(
-    samples: NDArray[np.uint8],
-    *,
-    has_alpha: bool,
-    exif: bytes | None = None,
-    icc: bytes | None = None,
-    xmp: bytes | None = None,
-    dpi: tuple[float, float] | None = None,
-) -> bytes:
-    """Return the bytes of a TIFF file.
+class TiffEncoder:
+    """Rows in, a TIFF file out."""
 
-    `samples` is uint8 H x W x 1 to 4, the last channel being alpha if `has_alpha`. `exif` is a sound EXIF
-    block (a damaged one raises ValueError). Raises UnfitError when the file would pass 4 GiB.
-    """
-    data = bytearray(exif or b"II*\0\0\0\0\0")
-    order, packed = _described(exif) if exif else ("<", [])
-    height, width, channels = samples.shape
-    rows = max(1, _STRIP_BYTES // (width * channels))
-    places, sizes = _append_strips(data, samples, rows)
-    colour = 1 if channels - has_alpha == 1 else 2
-    fields = [
-        (ifd.WIDTH, ifd.LONG, [width]),
-        (ifd.HEIGHT, ifd.LONG, [height]),
-        (ifd.BITS, ifd.SHORT, [8] * channels),
-        (ifd.COMPRESSION, ifd.SHORT, [_DEFLATE]),
-        (ifd.PHOTOMETRIC, ifd.SHORT, [colour]),
-        (_STRIP_OFFSETS, ifd.LONG, places),
-        (_SAMPLES, ifd.SHORT, [channels]),
-        (_ROWS, ifd.LONG, [rows]),
-        (_STRIP_SIZES, ifd.LONG, sizes),
-        (_PREDICTOR, ifd.SHORT, [_HORIZONTAL]),
-    ]
-    if has_alpha:
-        fields.append((_EXTRA, ifd.SHORT, [_UNASSOCIATED]))
-    packed += [(tag, kind, len(values), _numbers(order, kind, values)) for tag, kind, values in fields]
-    packed += _resolution(order, dpi)
-    packed += [(ifd.XMP, ifd.BYTE, len(xmp), xmp)] if xmp else []
-    packed += [(ifd.ICC, ifd.UNDEFINED, len(icc), icc)] if icc else []
-    return _finish(data, order, packed)
+    def __init__(self, file: BinaryIO, info: PictureInfo, bits: int) -> None:
+        """Begin a file at the start of `file`, which must be seekable, for `bits` (8, 16, 32) per channel.
+
+        `info.exif` must be a sound EXIF block (a damaged one raises ValueError).
+        """
+        self._file, self._info, self._bits = file, info, bits
+        self._bands = info.channels + info.alpha
+        row = info.width * self._bands * bits // 8
+        self._big = info.height * row * 65 // 64 > _CLASSIC
+        self._step = max(1, _STRIP_BYTES // row)
+        self._waiting: list[Raw] = []
+        self._rows = 0
+        self._places: list[int] = []
+        self._sizes: list[int] = []
+        # Looked at here and not at the end, so that damage shows before any work is done.
+        self._order, self._described = _described(info.exif) if info.exif else ("<", [])
+        if self._big:
+            order = "II" if self._order == "<" else "MM"
+            self._at = self._put(order.encode() + struct.pack(self._order + "HHHQ", 43, 8, 0, 0))
+        else:
+            self._at = self._put(info.exif or b"II*\0\0\0\0\0")
+
+    def write(self, rows: Raw) -> None:
+        """Take the next rows: h x W x bands of the type that `bits` means."""
+        self._waiting.append(rows)
+        self._rows += len(rows)
+        if self._rows < self._step:
+            return
+        block = np.concatenate(self._waiting) if len(self._waiting) > 1 else rows
+        whole = len(block) - len(block) % self._step
+        for top in range(0, whole, self._step):
+            self._strip(block[top : top + self._step])
+        self._waiting = [block[whole:].copy()] if whole < len(block) else []
+        self._rows = len(block) - whole
+
+    def finish(self) -> None:
+        """Write what is left and the directory, and make the header point to it."""
+        if self._rows:
+            self._strip(np.concatenate(self._waiting))
+        if self._big and self._info.exif:
+            self._described = self._moved(self._info.exif)
+        self._align()
+        place = self._at
+        self._put(ifd.pack(self._fields(), self._order, place, big=self._big))
+        self._file.seek(8 if self._big else 4)
+        self._file.write(struct.pack(self._order + ("Q" if self._big else "I"), place))
+
+    def _put(self, data: bytes) -> int:
+        """Append; return the new end."""
+        self._file.write(data)
+        self._at = self._at + len(data) if hasattr(self, "_at") else len(data)
+        return self._at
+
+    def _align(self) -> None:
+        self._put(bytes(self._at & 1))
+
+    def _strip(self, rows: Raw) -> None:
+        data = zlib.compress(_predicted(rows, self._order), 6)
+        self._align()
+        self._places.append(self._at)
+        self._sizes.append(len(data))
+        self._put(data)
+
+    def _fields(self) -> list[ifd.Field]:
+        info, long = self._info, ifd.LONG8 if self._big else ifd.LONG
+        fields: list[tuple[int, int, list[int]]] = [
+            (ifd.WIDTH, ifd.LONG, [info.width]),
+            (ifd.HEIGHT, ifd.LONG, [info.height]),
+            (ifd.BITS, ifd.SHORT, [self._bits] * self._bands),
+            (ifd.COMPRESSION, ifd.SHORT, [_DEFLATE]),
+            (ifd.PHOTOMETRIC, ifd.SHORT, [1 if info.channels == 1 else 2]),
+            (_STRIP_OFFSETS, long, self._places),
+            (_SAMPLES, ifd.SHORT, [self._bands]),
+            (_ROWS, ifd.LONG, [self._step]),
+            (_STRIP_SIZES, long, self._sizes),
+            (_PREDICTOR, ifd.SHORT, [_FLOATING if self._bits == 32 else _HORIZONTAL]),
+            (_FORMAT, ifd.SHORT, [_IEEE if self._bits == 32 else _UNSIGNED] * self._bands),
+        ]
+        if info.alpha:
+            fields.append((_EXTRA, ifd.SHORT, [_UNASSOCIATED]))
+        packed = [(tag, kind, len(values), self._numbers(kind, values)) for tag, kind, values in fields]
+        packed += self._resolution()
+        packed += [(ifd.XMP, ifd.BYTE, len(info.xmp), info.xmp)] if info.xmp else []
+        packed += [(ifd.ICC, ifd.UNDEFINED, len(info.icc), info.icc)] if info.icc else []
+        return self._described + packed
+
+    def _numbers(self, kind: int, values: list[int]) -> bytes:
+        code = {ifd.SHORT: "H", ifd.LONG: "I", ifd.LONG8: "Q"}[kind]
+        return struct.pack(f"{self._order}{len(values)}{code}", *values)
+
+    def _resolution(self) -> list[ifd.Field]:
+        if self._info.dpi is None:
+            return []
+        across, down = (struct.pack(self._order + "II", round(d * 10000), 10000) for d in self._info.dpi)
+        return [
+            (ifd.X_RESOLUTION, ifd.RATIONAL, 1, across),
+            (ifd.Y_RESOLUTION, ifd.RATIONAL, 1, down),
+            (ifd.RESOLUTION_UNIT, ifd.SHORT, 1, self._numbers(ifd.SHORT, [_INCH])),
+        ]
+
+    def _moved(self, exif: bytes) -> list[ifd.Field]:
+        """Append the EXIF block's sub-directories in BigTIFF's form; return the fields of the main directory."""
+        block = ifd.open_block(exif)
+        moved = []
+        for tag, kind, count, raw in self._described:
+            if tag not in (ifd.EXIF_IFD, ifd.GPS_IFD):
+                moved.append((tag, kind, count, raw))
+                continue
+            entries = block.directory(struct.unpack(self._order + "I", raw)[0])[0]
+            entries.pop(ifd.INTEROP_IFD, None)
+            inner = [(e.tag, e.kind, e.count, block.value(e)) for e in entries.values() if e.kind in ifd.CLASSIC]
+            self._align()
+            moved.append((tag, ifd.LONG8, 1, self._numbers(ifd.LONG8, [self._at])))
+            self._put(ifd.pack(inner, self._order, self._at, big=True))
+        return moved
 
 
 def _described(exif: bytes) -> tuple[str, list[ifd.Field]]:
@@ -68,44 +151,21 @@ def _described(exif: bytes) -> tuple[str, list[ifd.Field]]:
     return block.order, [(e.tag, e.kind, e.count, block.value(e)) for e in kept]
 
 
-def _append_strips(data: bytearray, samples: NDArray[np.uint8], rows: int) -> tuple[list[int], list[int]]:
-    """Compress the picture strip by strip behind `data`; return the places and sizes of the strips."""
-    places, sizes = [], []
-    for top in range(0, samples.shape[0], rows):
-        strip = samples[top : top + rows].copy()
-        strip[:, 1:] -= samples[top : top + rows, :-1]  # wraps around, as the predictor wants
-        packed = zlib.compress(strip.data, 6)
-        _align(data)
-        places.append(len(data))
-        sizes.append(len(packed))
-        data += packed
-    return places, sizes
+def _predicted(rows: Raw, order: str) -> bytes:
+    """Return the bytes of a strip as the predictor wants them (TIFF 6.0, and Technical Note 3 for floats)."""
+    if rows.dtype == np.float32:
+        return _float_planes(rows)
+    differences = rows.copy()
+    differences[:, 1:] -= rows[:, :-1]  # wraps around, as the predictor wants
+    swap = rows.dtype.itemsize > 1 and (order == ">") != (sys.byteorder == "big")
+    return (differences.byteswap() if swap else differences).tobytes()
 
 
-def _align(data: bytearray) -> None:
-    data += bytes(len(data) & 1)
-    if len(data) >= 2**32 - 2**24:
-        raise UnfitError("a TIFF file cannot pass 4 GiB", "write .png instead")
-
-
-def _numbers(order: str, kind: int, values: list[int]) -> bytes:
-    return struct.pack(f"{order}{len(values)}{'H' if kind == ifd.SHORT else 'I'}", *values)
-
-
-def _resolution(order: str, dpi: tuple[float, float] | None) -> list[ifd.Field]:
-    if dpi is None:
-        return []
-    across, down = (struct.pack(order + "II", round(d * 10000), 10000) for d in dpi)
-    return [
-        (ifd.X_RESOLUTION, ifd.RATIONAL, 1, across),
-        (ifd.Y_RESOLUTION, ifd.RATIONAL, 1, down),
-        (ifd.RESOLUTION_UNIT, ifd.SHORT, 1, _numbers(order, ifd.SHORT, [_INCH])),
-    ]
-
-
-def _finish(data: bytearray, order: str, fields: list[ifd.Field]) -> bytes:
-    """Append the directory and make the header point to it."""
-    _align(data)
-    data[4:8] = struct.pack(order + "I", len(data))
-    data += ifd.pack(fields, order, len(data))
-    return bytes(data)
+def _float_planes(rows: NDArray[np.float32]) -> bytes:
+    """Per row: all most significant bytes first, then all next ones, ...; differences at the distance of a pixel."""
+    height, width, bands = rows.shape
+    octets = rows.astype(">f4").view(np.uint8).reshape(height, width * bands, 4)
+    planes = np.ascontiguousarray(octets.swapaxes(1, 2)).reshape(height, -1)
+    differences = planes.copy()
+    differences[:, bands:] -= planes[:, :-bands]
+    return differences.tobytes()

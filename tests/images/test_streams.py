@@ -1,0 +1,208 @@
+"""Rows in and out: forward reading, overlaps, reduced pictures, turned pictures, files that appear whole."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image
+
+from runir.errors import RunirError
+from runir.images import PictureInfo, create_picture, open_picture, read_picture, upright, write_picture
+
+Raw = NDArray[Any]
+
+
+def noise(height: int, width: int, channels: int, dtype: Any = np.uint8, seed: int = 0) -> Raw:
+    return np.random.default_rng(seed).integers(0, np.iinfo(dtype).max, (height, width, channels), dtype, endpoint=True)
+
+
+def saved(path: Path, samples: Raw) -> Path:
+    tifffile.imwrite(path, samples, photometric="rgb", rowsperstrip=9)
+    return path
+
+
+def test_rows_come_in_pieces_and_may_overlap(tmp_path: Path) -> None:
+    samples = noise(100, 37, 4, np.uint16)
+    with open_picture(saved(tmp_path / "a.tif", samples)) as reader:
+        assert (reader.info.height, reader.info.width, reader.info.channels) == (100, 37, 3)
+        assert (reader.info.dtype, reader.info.bits, reader.info.alpha) == ("uint16", 16, True)
+        for top, bottom in [(0, 10), (4, 30), (5, 12), (30, 31), (31, 90), (60, 100), (99, 100)]:
+            pixels, alpha = reader.rows(top, bottom)
+            np.testing.assert_array_equal(pixels, samples[top:bottom, :, :3])
+            np.testing.assert_array_equal(alpha, samples[top:bottom, :, 3])
+        with pytest.raises(ValueError, match="row 3 has gone by"):
+            reader.rows(3, 10)
+        for top, bottom in [(-1, 4), (99, 101), (50, 50)]:
+            with pytest.raises(ValueError, match="of a picture of 100"):
+                reader.rows(top, bottom)
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp", "tif", "avif"])
+def test_rows_may_be_skipped(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"a.{ending}"
+    Image.fromarray(noise(90, 40, 3)).save(path)
+    whole = read_picture(path).pixels
+    with open_picture(path) as reader:
+        for top, bottom in [(20, 23), (70, 90)]:
+            np.testing.assert_allclose(reader.rows(top, bottom)[0] / np.float32(255), whole[top:bottom], atol=1e-6)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("limit", [0, 1 << 27])
+def test_turned_pictures_in_memory_and_by_way_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, orientation: int, limit: int
+) -> None:
+    monkeypatch.setattr(upright, "IN_MEMORY", limit)
+    monkeypatch.setattr(upright, "_STRIP", 4000)
+    samples = noise(61, 47, 3, np.uint16)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, samples, photometric="rgb", extratags=[(274, "H", 1, orientation, True)])
+    expected = upright.turn(samples, orientation)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    with open_picture(path, scratch=scratch) as reader:
+        assert (reader.info.height, reader.info.width) == expected.shape[:2]
+        parts = [reader.rows(t, min(t + 17, reader.info.height))[0] for t in range(0, reader.info.height, 17)]
+        np.testing.assert_array_equal(np.concatenate(parts), expected)
+        small = reader.reduced(10)
+    assert list(scratch.iterdir()) == []
+    factor = -(-61 // 10)
+    full = expected[: 6 * factor, : 6 * factor] / 65535
+    assert np.isfinite(small).all()
+    if orientation == 1:
+        blocks = full.reshape(6, factor, 6, factor, 3).mean((1, 3))
+        np.testing.assert_allclose(small[:6, :6], blocks, atol=1e-5)
+
+
+@pytest.mark.parametrize(("height", "width", "side"), [(50, 80, 16), (80, 50, 80), (7, 300, 100), (5, 5, 100)])
+def test_reduced_is_the_mean_of_squares(tmp_path: Path, height: int, width: int, side: int) -> None:
+    samples = noise(height, width, 4, np.uint16)
+    with open_picture(saved(tmp_path / "a.tif", samples)) as reader:
+        small = reader.reduced(side)
+        np.testing.assert_array_equal(reader.rows(0, height)[0], samples[..., :3])  # reading is not disturbed
+        with pytest.raises(ValueError, match="side"):
+            reader.reduced(0)
+    factor = -(-max(height, width) // side)
+    rows, columns = height // factor, width // factor
+    assert max(small.shape[:2]) <= side
+    assert small.dtype == np.float32
+    assert small.shape[2] == 3
+    inside = samples[: rows * factor, : columns * factor, :3].reshape(rows, factor, columns, factor, 3).mean((1, 3))
+    np.testing.assert_allclose(small[:rows, :columns], inside / 65535, atol=1e-5)
+
+
+def test_reduced_of_a_float_file_is_free_of_nan(tmp_path: Path) -> None:
+    samples = np.full((40, 40, 3), 0.5, np.float32)
+    samples[3, 3] = np.nan
+    samples[30, 30] = 7
+    tifffile.imwrite(tmp_path / "a.tif", samples, photometric="rgb")
+    with open_picture(tmp_path / "a.tif") as reader:
+        small = reader.reduced(10)
+    assert small.min() >= 0
+    assert small.max() <= 1
+    assert float(small[5, 5, 0]) == 0.5
+
+
+INFO = PictureInfo(60, 45, 3, "uint16", alpha=True, bits=16, dpi=(300.0, 300.0))
+
+
+@pytest.mark.parametrize("ending", ["png", "tif", "webp", "avif"])
+def test_written_in_pieces_is_written_whole(tmp_path: Path, ending: str) -> None:
+    samples = noise(60, 45, 4, np.uint16)
+    path = tmp_path / "deep" / f"a.{ending}"
+    with create_picture(path, INFO) as writer:
+        for top, bottom in [(0, 1), (1, 30), (30, 59), (59, 60)]:
+            assert not path.exists()
+            writer.write(samples[top:bottom, :, :3], samples[top:bottom, :, 3])
+    with open_picture(path) as reader:
+        pixels, alpha = reader.rows(0, 60)
+    lost = {"webp": 8, "avif": 12}.get(ending, 16)
+    levels = 2**lost - 1
+    scale = np.iinfo(pixels.dtype).max
+    np.testing.assert_allclose(pixels / scale, samples[..., :3] / 65535, atol=0.501 / levels if lost < 16 else 0)
+    assert alpha is not None
+    np.testing.assert_allclose(alpha / scale, samples[..., 3] / 65535, atol=0.501 / levels if lost < 16 else 0)
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("ending", ["png", "tif", "jpg", "webp", "avif"])
+@pytest.mark.parametrize("fault", [KeyboardInterrupt, RuntimeError, RunirError])
+def test_an_exception_leaves_nothing(tmp_path: Path, ending: str, fault: type[BaseException]) -> None:
+    samples = noise(60, 45, 4, np.uint16)
+
+    def half() -> None:
+        with create_picture(tmp_path / f"a.{ending}", INFO) as writer:
+            writer.write(samples[:30, :, :3], samples[:30, :, 3])
+            raise fault
+
+    with pytest.raises(fault):
+        half()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", ["png", "tif", "jpg", "webp", "avif"])
+def test_missing_rows_and_wrong_rows_are_faults_of_the_caller(tmp_path: Path, ending: str) -> None:
+    path, samples = tmp_path / f"a.{ending}", noise(60, 45, 4, np.uint16)
+    with pytest.raises(ValueError, match="only 59 of 60 rows"), create_picture(path, INFO) as writer:
+        writer.write(samples[:59, :, :3], samples[:59, :, 3])
+    for pixels, alpha in [
+        (samples[..., :3].astype(np.uint8), samples[..., 3]),
+        (samples[:, 1:, :3], samples[:, 1:, 3]),
+        (samples[..., :3], None),
+        (samples[..., :3], samples[1:, :, 3]),
+        (np.concatenate([samples, samples])[..., :3], np.concatenate([samples, samples])[..., 3]),
+    ]:
+        with pytest.raises(ValueError, match=r"rows|alpha"), create_picture(path, INFO) as writer:
+            writer.write(pixels, alpha)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_big_tiff_is_chosen_by_size_and_keeps_exif(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runir.images.tiff._CLASSIC", 1000)
+    exif = Image.Exif()
+    exif[271] = "A maker of cameras"
+    exif.get_ifd(0x8769)[34855] = 800
+    exif.get_ifd(0x8825)[2] = (1.0, 2.0, 3.5)
+    block = exif.tobytes().removeprefix(b"Exif\0\0")
+    samples = noise(700, 900, 3, np.uint16)
+    info = PictureInfo(700, 900, 3, "uint16", bits=16, exif=block, xmp=b"<x/>", dpi=(300.0, 150.0))
+    with create_picture(tmp_path / "a.tif", info) as writer:
+        writer.write(samples)
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert file.is_bigtiff
+        page = file.pages[0]
+        np.testing.assert_array_equal(page.asarray(), samples)
+        assert page.tags["Make"].value == "A maker of cameras"  # type: ignore[union-attr]
+        assert page.tags["ExifTag"].value["ISOSpeedRatings"] == 800  # type: ignore[union-attr]
+    after = read_picture(tmp_path / "a.tif")
+    assert (after.xmp, after.dpi) == (b"<x/>", (300.0, 150.0))
+    kept = Image.Exif()
+    kept.load(after.exif or b"")
+    assert kept.get_ifd(0x8769)[34855] == 800
+    assert kept.get_ifd(0x8825)[2] == (1.0, 2.0, 3.5)
+
+
+def test_not_finite_samples_pass_through_float_files_only(tmp_path: Path) -> None:
+    raw = np.array([[[0.25], [np.nan], [np.inf], [-np.inf], [-3], [7]]], np.float32)
+    info = PictureInfo(1, 6, 1, "float32", bits=32)
+    for name in ("a.tif", "a.png"):
+        with create_picture(tmp_path / name, info) as writer:
+            writer.write(raw)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "a.tif"), raw[..., 0])
+    assert np.rint(read_picture(tmp_path / "a.png").pixels.ravel() * 65535).tolist() == [16384, 0, 65535, 0, 0, 65535]
+
+
+def test_a_file_cut_off_in_the_middle_fails_where_it_ends(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.tif", noise(400, 50, 3))
+    data = path.read_bytes()
+    whole = read_picture(path)
+    write_picture(whole, tmp_path / "a.jpg")
+    cut = tmp_path / "cut.jpg"
+    cut.write_bytes((tmp_path / "a.jpg").read_bytes()[: len(data) // 4])
+    with open_picture(cut) as reader:
+        reader.rows(0, 10)
+        with pytest.raises(RunirError, match=r"cut\.jpg: the JPEG data are damaged, cut off .*premature end"):
+            reader.rows(10, 400)

@@ -19,11 +19,12 @@ MAY_IMPORT = {
     "degradations": set(),
     "models": {"weights"},
     "inference": {"images", "weights", "models"},  # models: the PyTorch engine, inside its constructor
+    "inspection": {"images", "weights"},
     "evaluation": {"images", "weights", "degradations", "inference"},
     "data": {"images", "degradations"},
     "training": {"images", "models", "data", "evaluation", "degradations", "weights"},
     "api": {"images", "weights", "inference"},
-    "batch": {"images", "weights", "inference", "api"},
+    "batch": {"images", "weights", "inference", "inspection", "api"},
     "cli": {
         "api",
         "batch",
@@ -32,6 +33,7 @@ MAY_IMPORT = {
         "degradations",
         "models",
         "inference",
+        "inspection",
         "evaluation",
         "data",
         "training",

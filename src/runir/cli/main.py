@@ -13,6 +13,7 @@ from runir.errors import RunirError
 
 VERBS = {
     "restore": "restore a photograph",
+    "inspect": "say what is wrong with a photograph",
     "models": "list the shipped models, or show one model's card",
     "evaluate": "score a model on pictures",
     "train": "train a network from a recipe",

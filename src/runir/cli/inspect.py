@@ -1,0 +1,45 @@
+"""runir inspect FILE."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from runir.images import read_picture
+from runir.inspection import Findings, Step, inspect, plan
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare this verb's arguments."""
+    parser.add_argument("input", type=Path, metavar="FILE", help="a JPEG, PNG, WebP or TIFF file of 8 bits per channel")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Inspect one file and print what was found."""
+    pixels = read_picture(options.input).pixels
+    findings = inspect(pixels)
+    steps = plan(findings)
+    height, width = pixels.shape[:2]
+    if options.json:
+        shown = {
+            "input": str(options.input),
+            "width": width,
+            "height": height,
+            "findings": findings.to_dict(),
+            "tasks": [{"task": step.task, "reason": step.reason} for step in steps],
+        }
+        print(json.dumps(shown, ensure_ascii=False))
+        return 0
+    print(f"{options.input}  ({width} x {height})")
+    _print(findings, steps)
+    return 0
+
+
+def _print(findings: Findings, steps: tuple[Step, ...]) -> None:
+    for name, finding in findings:
+        mark = "FOUND" if finding.found else "no"
+        print(f"  {name:<9}{mark:<6} score {finding.score:.2f} (from {finding.threshold:.2f})  {finding.text}")
+    tasks = ", then ".join(step.task for step in steps)
+    print(f"restore --task auto: {tasks or 'leaves it alone'}")

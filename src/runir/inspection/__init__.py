@@ -1,0 +1,25 @@
+"""What is wrong with this picture: noise, darkness, motion blur, rain, and which tasks would repair it.
+
+Small estimators in NumPy, each explained where it is computed; `inspect` puts them together, `plan_tasks` says what
+follows. Nothing here changes a picture.
+"""
+
+from runir.inspection.crops import crop_boxes
+from runir.inspection.findings import Blur, Darkness, Finding, Findings, Noise, Rain
+from runir.inspection.plan import Step, plan, plan_tasks
+from runir.inspection.verdict import inspect, inspect_parts
+
+__all__ = [
+    "Blur",
+    "Darkness",
+    "Finding",
+    "Findings",
+    "Noise",
+    "Rain",
+    "Step",
+    "crop_boxes",
+    "inspect",
+    "inspect_parts",
+    "plan",
+    "plan_tasks",
+]

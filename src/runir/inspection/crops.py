@@ -1,0 +1,86 @@
+"""Which parts of a picture are looked at: few full-size crops for detail, one reduced picture for brightness."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runir.errors import UsageError
+
+Pixels = NDArray[np.float32]
+
+CROP = 224  # side of a crop, a multiple of JPEG's 8
+GRID = 3  # crops per side of a large picture
+REDUCED = 512  # longest side of the reduced picture is at most this
+SMALLEST = 64  # pictures narrower than this have too few pixels for statements about detail
+
+
+def check_pixels(pixels: NDArray[np.float32]) -> None:
+    """Raise `UsageError` unless `pixels` is floating point, H x W x 1 or H x W x 3, not empty."""
+    if not np.issubdtype(pixels.dtype, np.floating):
+        raise UsageError(f"a picture must be floating point in [0, 1], not {pixels.dtype}: divide it first")
+    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or pixels.size == 0:
+        raise UsageError(f"a picture must be H x W x 1 or H x W x 3, this one has shape {pixels.shape}")
+
+
+Box = tuple[int, int, int, int]
+
+
+def crop_boxes(height: int, width: int) -> list[Box]:
+    """Where to look closely at a picture: (top, left, height, width) of full-size crops spread over it.
+
+    At most 9 of 224 x 224, or the whole picture where that is about as much. Corners are at multiples of 8, so that
+    JPEG's blocks stay where they are.
+    """
+    if height * width <= (CROP * GRID) ** 2 and max(height, width) <= 4 * CROP * GRID:
+        return [(0, 0, height, width)]
+    high, wide = min(CROP, height), min(CROP, width)
+    return [(y, x, high, wide) for y in _starts(height) for x in _starts(width)]
+
+
+def take_crops(pixels: Pixels) -> list[Pixels]:
+    """The crops of `crop_boxes`, as views."""
+    boxes = crop_boxes(pixels.shape[0], pixels.shape[1])
+    return [pixels[y : y + height, x : x + width] for y, x, height, width in boxes]
+
+
+def _starts(side: int) -> list[int]:
+    """Where crops begin along a side: in the middles of equal parts; fewer of them if the side is short."""
+    count = max(1, min(GRID, side // CROP))
+    centres = [(2 * k + 1) * side // (2 * count) for k in range(count)]
+    return sorted({max(0, min(c - CROP // 2, side - CROP)) // 8 * 8 for c in centres})
+
+
+def reduce_whole(pixels: Pixels) -> Pixels:
+    """Every n-th pixel, so that the longer side has at most 512: enough for brightness, and as dark or bright."""
+    step = -(-max(pixels.shape[:2]) // REDUCED)
+    return pixels[::step, ::step]
+
+
+def usable(crops: Sequence[Pixels]) -> list[Pixels]:
+    """The crops that are large enough for statements about detail."""
+    return [crop for crop in crops if min(crop.shape[:2]) >= SMALLEST]
+
+
+def is_gray(pixels: Pixels) -> bool:
+    """Whether all channels hold the same."""
+    return bool((pixels == pixels[:, :, :1]).all())
+
+
+def planes(pixels: Pixels) -> NDArray[np.float32]:
+    """Orthonormal opponent planes in 8-bit levels, planes x H x W: light, then red-blue and green-magenta.
+
+    Being orthonormal they carry white noise over unchanged; light is (R + G + B) / sqrt(3). One channel: one plane.
+    """
+    levels = np.clip(pixels, 0.0, 1.0).astype(np.float32) * np.float32(255.0)
+    if levels.shape[2] == 1:
+        return levels.transpose(2, 0, 1)
+    red, green, blue = (levels[:, :, c] for c in range(3))
+    rows = (
+        (red + green + blue) * np.float32(3**-0.5),
+        (red - blue) * np.float32(2**-0.5),
+        (red - 2 * green + blue) * np.float32(6**-0.5),
+    )
+    return np.stack(rows)

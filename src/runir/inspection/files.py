@@ -1,0 +1,39 @@
+"""Inspecting a file without holding all of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from runir.images import MAX_PIXELS, open_picture, to_float
+from runir.inspection.crops import REDUCED, Box, Pixels, crop_boxes
+from runir.inspection.findings import Findings
+from runir.inspection.verdict import inspect_parts
+
+STRIP = 64  # rows read at once
+
+
+def inspect_file(path: Path, *, max_pixels: int = MAX_PIXELS) -> Findings:
+    """Look at a picture file, which is read once from top to bottom.
+
+    Raises UsageError for a path that is no file; RunirError for a picture that cannot be read or is larger than
+    max_pixels.
+    """
+    with open_picture(path, max_pixels=max_pixels) as reader:
+        height, width = reader.info.height, reader.info.width
+        boxes = crop_boxes(height, width)
+        parts: dict[Box, list[Pixels]] = {box: [] for box in boxes}
+        end = max(y + high for y, _, high, _ in boxes)
+        for top in range(0, end, STRIP):
+            bottom = min(height, top + STRIP)
+            rows = None
+            for (y, x, high, wide), part in parts.items():
+                if y < bottom and top < y + high:
+                    rows = to_float(reader.rows(top, bottom)[0]) if rows is None else rows
+                    part.append(rows[max(0, y - top) : y + high - top, x : x + wide])
+            if rows is None:
+                reader.rows(top, bottom)
+        reduced = reader.reduced(REDUCED)
+    crops = [np.nan_to_num(np.concatenate(part), nan=0.0, posinf=1.0, neginf=0.0) for part in parts.values()]
+    return inspect_parts(crops, np.nan_to_num(reduced, nan=0.0, posinf=1.0, neginf=0.0))

@@ -1,0 +1,175 @@
+"""`inspect` and `plan_tasks`: the right task for a degraded picture, none for a good one, sense at the limits."""
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from runir.degradations import parse_degradation
+from runir.errors import UsageError
+from runir.images import read_picture
+from runir.inspection import Findings, crop_boxes, inspect, inspect_parts, plan, plan_tasks
+
+DATA = Path(__file__).parents[1] / "data"
+NAMES = sorted(p.stem for p in DATA.glob("*.webp"))
+Pixels = NDArray[np.float32]
+
+
+def clean(name: str) -> Pixels:
+    return read_picture(DATA / f"{name}.webp").pixels
+
+
+def degraded(picture: Pixels, *specs: str) -> Pixels:
+    """One degradation after the other, then 8 bit."""
+    rng = np.random.default_rng(5)
+    for spec in specs:
+        picture = parse_degradation(spec).apply(picture, rng)
+    return np.rint(np.clip(picture, 0, 1) * 255).astype(np.float32) / np.float32(255)
+
+
+BLUR = "blur:size=20,sigma=1,shot=0,rolling=0,objects=0,highlights=1"
+RAIN = "rain:dry=0,density=2-4,length=20-40,brightness=0.5-0.8,width=0.6-1"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_good_picture_is_left_alone(name: str) -> None:
+    picture = clean(name)
+    for view in (picture, picture[:, ::-1], picture.transpose(1, 0, 2), picture[..., :1], picture[40:, 40:]):
+        findings = inspect(view)
+        assert plan_tasks(findings) == ()
+        assert not any(finding.found for _, finding in findings)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("spec", "task"),
+    [
+        ("awgn:10", "denoise"),
+        ("awgn:25", "denoise"),
+        ("awgn:50", "denoise"),
+        ("gray-awgn:25", "denoise"),
+        ("camera:shot=0.008,demosaic=malvar,jpeg=80", "photo"),
+        ("camera:shot=0.008,demosaic=bilinear,jpeg=none", "photo"),
+        (BLUR, "deblur"),
+        (RAIN, "derain"),
+        ("lowlight:exposure=0.05,shot=1e-4,jpeg=0", "lowlight"),
+    ],
+)
+def test_the_right_task_is_found(name: str, spec: str, task: str) -> None:
+    assert plan_tasks(inspect(degraded(clean(name), spec))) == (task,)
+
+
+@pytest.mark.parametrize("spec", ["awgn:25", BLUR, RAIN, "lowlight:exposure=0.05,shot=1e-4,jpeg=0"])
+def test_gray_pictures_are_judged_like_others(spec: str) -> None:
+    gray = degraded(clean("house")[..., 1:2], spec)
+    tasks = plan_tasks(inspect(gray))
+    assert len(tasks) == 1
+    assert inspect(gray) == inspect(np.repeat(gray, 3, 2))
+
+
+def test_several_faults_are_repaired_in_reverse_order() -> None:
+    noisy_and_blurred = degraded(clean("house"), BLUR, "awgn:25")
+    assert plan_tasks(inspect(noisy_and_blurred)) == ("denoise", "deblur")
+    noisy_and_rainy = degraded(clean("house"), RAIN, "awgn:20")
+    assert plan_tasks(inspect(noisy_and_rainy)) == ("denoise", "derain")
+    reasons = [step.reason for step in plan(inspect(noisy_and_blurred))]
+    assert [reason.split(":")[0] for reason in reasons] == ["noise", "blur"]
+
+
+def test_sigma_is_told_in_words() -> None:
+    noise = inspect(degraded(clean("hippo"), "awgn:18")).noise
+    assert noise.found
+    assert noise.kind == "white"
+    assert noise.sigma == pytest.approx(18, rel=0.15)
+    assert noise.text.startswith(f"sigma about {noise.sigma:.0f} of 255")
+
+
+def test_darker_pictures_score_higher() -> None:
+    scores = [inspect(clean("flowers") * np.float32(2.0**-stop)).darkness.score for stop in range(5)]
+    assert scores == sorted(scores)
+    assert scores[0] < 0.5 < scores[-1]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (7, 9), (31, 31), (3, 70_000)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_small_pictures_have_brightness_only(size: tuple[int, int], channels: int) -> None:
+    findings = inspect(np.full((*size, channels), 0.6, np.float32))
+    assert plan_tasks(findings) == ()
+    assert findings.noise.text == findings.blur.text == findings.rain.text == "too few pixels to tell"
+    assert plan_tasks(inspect(np.full((*size, channels), 0.05, np.float32))) == ("lowlight",)
+
+
+@pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("size", [(32, 32), (240, 240), (33, 2000)])
+def test_flat_pictures_need_nothing(level: float, size: tuple[int, int]) -> None:
+    findings = inspect(np.full((*size, 3), level, np.float32))
+    assert plan_tasks(findings) == ()
+    assert findings.noise.sigma < 0.01
+    assert all(np.isfinite(finding.score) for _, finding in findings)
+
+
+def test_black_is_not_brightened_but_nearly_black_is() -> None:
+    assert "nothing to brighten" in inspect(np.zeros((64, 64, 3), np.float32)).darkness.text
+    assert plan_tasks(inspect(clean("house") * np.float32(0.08))) == ("lowlight",)
+
+
+def test_large_pictures_take_no_longer() -> None:
+    row = np.resize(clean("house")[100], (1, 8000, 3))
+    picture = np.broadcast_to(row, (6000, 8000, 3))  # 48 million pixels without their memory
+    begun = time.process_time()
+    inspect(picture)
+    assert time.process_time() - begun < 4.0  # about half a second on a free processor
+
+
+def test_parts_give_what_the_whole_gives() -> None:
+    picture = np.tile(degraded(clean("hippo"), "awgn:15"), (4, 5, 1))
+    boxes = crop_boxes(*picture.shape[:2])
+    assert len(boxes) == 9
+    crops = [picture[y : y + h, x : x + w] for y, x, h, w in boxes]
+    step = -(-max(picture.shape) // 512)
+    assert inspect_parts(crops, picture[::step, ::step]) == inspect(picture)
+    assert plan_tasks(inspect(picture)) == ("denoise",)
+
+
+def test_values_beyond_the_range_are_clipped() -> None:
+    noisy = parse_degradation("awgn:25").apply(clean("hippo"), np.random.default_rng(0))
+    assert noisy.max() > 1
+    assert inspect(noisy) == inspect(np.clip(noisy, 0, 1))
+
+
+def test_findings_become_plain_data() -> None:
+    data = json.loads(json.dumps(inspect(degraded(clean("house"), "awgn:25")).to_dict()))
+    assert list(data) == ["noise", "darkness", "blur", "rain"]
+    assert data["noise"]["found"] is True
+    assert data["noise"]["kind"] == "white"
+    for finding in data.values():
+        assert 0 <= finding["score"] <= 1
+        assert 0.5 <= finding["threshold"] < 1
+        assert "\n" not in finding["text"]
+
+
+def test_the_judged_picture_is_not_changed() -> None:
+    picture = degraded(clean("house"), "awgn:25")
+    before = picture.copy()
+    first = inspect(picture)
+    assert isinstance(first, Findings)
+    assert first == inspect(picture)
+    assert (picture == before).all()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (np.zeros((8, 8, 3), np.uint8), "uint8"),
+        (np.zeros((8, 8), np.float32), "shape"),
+        (np.zeros((8, 8, 4), np.float32), "shape"),
+        (np.zeros((0, 8, 3), np.float32), "shape"),
+        (np.full((40, 40, 3), np.nan, np.float32), "finite"),
+    ],
+)
+def test_what_is_no_picture_is_refused(wrong: NDArray[np.float32], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        inspect(wrong)

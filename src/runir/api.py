@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, overload
@@ -13,99 +13,111 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runir.errors import UsageError, nearest
-from runir.images import EXTENSIONS, read_picture, write_picture
+from runir.images import EXTENSIONS
 from runir.images.messages import line
 from runir.images.place import check_free
 from runir.images.read import check_is_file
 from runir.inference import Restorer
 from runir.inference.engines import Precision
-from runir.inference.restorer import Progress
+from runir.inference.file import FileOptions, restore_file
+from runir.inference.restorer import as_picture, check_strength
+from runir.inspection import Findings, inspect, plan
+from runir.inspection.files import inspect_file
 from runir.weights import list_models
 
 DEFAULT_QUALITY = 95
+AUTO = "auto"
 
 
 @dataclass(frozen=True, slots=True)
-class Restored:
-    """What was done to one file. notes: what a person should be told. seconds: reading to writing."""
+class Chosen:
+    """Models in the order they are applied, and why; no model: nothing is wrong with the picture."""
 
-    input: str
-    output: str
-    model: str
-    engine: str
-    precision: str
-    strength: float
-    width: int
-    height: int
-    seconds: float
-    notes: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return asdict(self)
+    models: tuple[str, ...]
+    reasons: tuple[str, ...] = ()
 
 
-def default_output(path: Path) -> Path:
-    """NAME.restored.EXT beside the input."""
-    return path.with_name(f"{path.stem}.restored{path.suffix}")
+def tasks() -> tuple[str, ...]:
+    """What the shipped models do."""
+    return tuple(sorted({m.card.task for m in list_models()}))
 
 
-def model_for(task: str | None, model: str | None) -> str:
-    """The model to use: the one named, else the larger one of the task, else `run-s.denoise`.
+def model_of(task: str, fast: bool = False) -> str:
+    """The name of the model for a task: the larger one, or the smaller one if `fast`; whichever there is.
 
-    Raises UsageError for an unknown task, or a model of another task.
+    Raises UsageError for an unknown task.
+    """
+    names = [m.card.name for m in list_models() if m.card.task == task]
+    if not names:
+        raise UsageError(f"unknown task {task!r}; {nearest(task, [AUTO, *tasks()])}")
+    wanted = f"{'run-t' if fast else 'run-s'}.{task}"
+    return wanted if wanted in names else names[0]
+
+
+def choose(task: str | None, model: str | None, look: Callable[[], Findings], fast: bool = False) -> Chosen:
+    """The models to use.
+
+    Args:
+        task: one, several with commas between, "auto" (whatever `look` finds), or None: that of the model, or denoise.
+        model: a model's name, for one task.
+        look: inspects the picture.
+        fast: the smaller networks.
+
+    Raises:
+        UsageError: an unknown task, a model of another task, or a model beside several tasks.
     """
     if task is None:
-        return model or "run-s.denoise"
-    tasks = sorted({m.card.task for m in list_models()})
-    if task not in tasks:
-        raise UsageError(f"unknown task {task!r}; {nearest(task, tasks)}")
+        return Chosen((model or model_of("denoise", fast),))
+    if task == AUTO:
+        if model is not None:
+            raise UsageError("task 'auto' chooses the models: leave the model out, or name a task")
+        steps = plan(look())
+        return Chosen(tuple(model_of(s.task, fast) for s in steps), tuple(s.reason for s in steps))
+    names = [name.strip() for name in task.split(",")]
+    models = tuple(model_of(name, fast) for name in names)
     if model is None:
-        return f"run-s.{task}"
-    of_model = {m.card.name: m.card.task for m in list_models()}.get(model, task)
-    if of_model != task:
+        return Chosen(models)
+    of_model = {m.card.name: m.card.task for m in list_models()}.get(model, names[0])
+    if [of_model] != names:
         raise UsageError(f"model {model!r} is for task {of_model!r}, not {task!r}; give one of the two")
-    return model
+    return Chosen((model,))
 
 
-def restore_file(
-    restorer: Restorer,
-    source: Path,
-    output: Path | None = None,
-    *,
-    precision: Precision = "f32",
-    strength: float = 1.0,
-    quality: int = DEFAULT_QUALITY,
-    overwrite: bool = False,
-    progress: Progress | None = None,
-) -> Restored:
-    """Restore one picture file. The output appears whole or not at all; the original is never touched.
+class Kit:
+    """Restorers by model name, each compiled when it is first needed."""
 
-    Raises UsageError for a wrong path or option, RunirError for a picture that cannot be read or written.
-    """
-    begun = time.perf_counter()
-    target = check_paths(source, output, overwrite)
-    picture = read_picture(source)
-    pixels = restorer(picture.pixels, strength=strength, progress=progress)
-    written = write_picture(picture.with_pixels(pixels), target, quality=quality, overwrite=overwrite)
-    height, width = picture.pixels.shape[:2]
-    return Restored(
-        str(source), str(target), restorer.card.name, restorer.engine, precision, float(strength), width, height,
-        round(time.perf_counter() - begun, 3), (*picture.notes, *written),
-    )  # fmt: skip
+    def __init__(
+        self, engine: str = AUTO, device: str = AUTO, precision: Precision = "f32", threads: int | None = None
+    ) -> None:
+        """As of Restorer."""
+        self._make = lambda name: Restorer(name, engine=engine, device=device, precision=precision, threads=threads)
+        self._held: dict[str, Restorer] = {}
+
+    def get(self, models: Sequence[str]) -> list[Restorer]:
+        """The restorers of these models. Raises what Restorer raises."""
+        for name in models:
+            if name not in self._held:
+                self._held[name] = self._make(name)
+        return [self._held[name] for name in models]
 
 
-def check_paths(source: Path, output: Path | None, overwrite: bool) -> Path:
-    """Refuse early what would fail after the work. Returns where the result goes.
+def default_output(path: Path, what: str = "restored", ending: str | None = None) -> Path:
+    """NAME.restored.EXT beside the input."""
+    return path.with_name(f"{path.stem}.{what}{ending or path.suffix}")
+
+
+def check_paths(source: Path, output: Path | None, overwrite: bool, default: Path | None = None) -> Path:
+    """Refuse early what would fail after the work. Returns where the result goes: `output`, else `default`, else
+    NAME.restored.EXT beside the input.
 
     Raises UsageError; RunirError when a file stands where the output's folder should be.
     """
     check_is_file(source)
-    target = output or default_output(source)
-    if output is None and target.suffix.lower() not in EXTENSIONS:
-        what = "has no ending of a format that can be written"
-        raise UsageError(line(source, what, "name the result with -o FILE.png"))
+    target = output or default or default_output(source)
     if target.suffix.lower() not in EXTENSIONS and not target.is_dir():
+        if output is None:
+            what = "has no ending of a format that can be written"
+            raise UsageError(line(source, what, "name the result with -o FILE.png"))
         raise UsageError(line(target, "unknown format", f"use an ending of {' '.join(EXTENSIONS)}"))
     if target.exists() and source.resolve() == target.resolve():
         raise UsageError(line(target, "is the original, which is never overwritten", "choose another name"))
@@ -114,37 +126,15 @@ def check_paths(source: Path, output: Path | None, overwrite: bool) -> Path:
 
 
 @lru_cache(maxsize=2)
-def _restorer(model: str, engine: str, precision: Precision, threads: int | None) -> Restorer:
-    return Restorer(model, engine=engine, precision=precision, threads=threads)
+def _kit(engine: str, device: str, precision: Precision, threads: int | None) -> Kit:
+    return Kit(engine, device, precision, threads)
 
 
 @overload
-def restore(
-    picture: NDArray[Any],
-    *,
-    task: str | None = ...,
-    model: str | None = ...,
-    output: None = ...,
-    strength: float = ...,
-    engine: str = ...,
-    precision: Precision = ...,
-    threads: int | None = ...,
-    quality: int = ...,
-    overwrite: bool = ...,
-) -> NDArray[np.float32]: ...
+def restore(picture: NDArray[Any], *, output: None = ..., **options: Any) -> NDArray[np.float32]: ...
 @overload
 def restore(
-    picture: str | os.PathLike[str],
-    *,
-    task: str | None = ...,
-    model: str | None = ...,
-    output: str | os.PathLike[str] | None = ...,
-    strength: float = ...,
-    engine: str = ...,
-    precision: Precision = ...,
-    threads: int | None = ...,
-    quality: int = ...,
-    overwrite: bool = ...,
+    picture: str | os.PathLike[str], *, output: str | os.PathLike[str] | None = ..., **options: Any
 ) -> Path: ...
 def restore(
     picture: str | os.PathLike[str] | NDArray[Any],
@@ -153,7 +143,10 @@ def restore(
     model: str | None = None,
     output: str | os.PathLike[str] | None = None,
     strength: float = 1.0,
-    engine: str = "openvino",
+    fast: bool = False,
+    tta: bool = False,
+    engine: str = AUTO,
+    device: str = AUTO,
     precision: Precision = "f32",
     threads: int | None = None,
     quality: int = DEFAULT_QUALITY,
@@ -162,13 +155,16 @@ def restore(
     """Restore one picture, a file or an array.
 
     Args:
-        picture: a path (JPEG, PNG, WebP, TIFF of 8 bit), or a float array H x W x 3, H x W x 1 or H x W in [0, 1].
-        task: what is wrong with it; at present "denoise".
-        model: a model's name; default: the larger one of the task.
+        picture: a path, or a float array H x W x 3, H x W x 1 or H x W in [0, 1].
+        task: what is wrong with it: "denoise", "photo", "lowlight", "deblur", "derain", several with commas between,
+            or "auto": looks at the picture first.
+        model: a model's name; default: the larger one of the task, and of "denoise" if neither is given.
         output: for a path: where the result goes (default NAME.restored.EXT beside the input).
         strength: 0 (unchanged) to 1 (full).
-        engine, precision, threads: as of Restorer.
-        quality: of JPEG and lossy WebP, 1 to 100.
+        fast: the smaller networks.
+        tta: average over the eight flips and turns: a little better, eight times the time.
+        engine, device, precision, threads: as of Restorer.
+        quality: of lossy formats, 1 to 100.
         overwrite: whether an existing output may be replaced.
 
     Returns:
@@ -177,19 +173,17 @@ def restore(
     Raises:
         UsageError: a wrong argument. RunirError: a picture that cannot be read or written.
     """
-    restorer = _restorer(model_for(task, model), engine, precision, threads)
+    kit = _kit(engine, device, precision, threads)
     if isinstance(picture, str | os.PathLike):
-        target = None if output is None else Path(output)
-        done = restore_file(
-            restorer,
-            Path(picture),
-            target,
-            precision=precision,
-            strength=strength,
-            quality=quality,
-            overwrite=overwrite,
-        )
-        return Path(done.output)
+        source = Path(picture)
+        target = check_paths(source, None if output is None else Path(output), overwrite)
+        chosen = choose(task, model, lambda: inspect_file(source), fast)
+        options = FileOptions(strength=check_strength(strength), quality=quality, overwrite=overwrite, tta=tta)
+        return Path(restore_file(kit.get(chosen.models), source, target, options).output)
     if output is not None:
         raise UsageError("output is for files; for an array use the returned array")
-    return restorer(picture, strength=strength)
+    chosen = choose(task, model, lambda: inspect(as_picture(picture)), fast)
+    result = np.array(picture, np.float32)
+    for restorer in kit.get(chosen.models):
+        result = restorer(result, strength=strength, tta=tta)
+    return result

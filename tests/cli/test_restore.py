@@ -43,7 +43,7 @@ def roughness(image: Image.Image) -> float:
     return float(np.abs(np.diff(np.asarray(image.convert("L"), np.float32), axis=1)).mean())
 
 
-@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.JPEG", "a.webp", "a.tif", "a.tiff"])
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.JPEG", "a.webp", "a.tif", "a.tiff", "a.avif"])
 def test_each_format_comes_back_in_kind_and_smoother(tmp_path: Path, name: str) -> None:
     noisy().save(tmp_path / name, quality=95)
     before = (tmp_path / name).read_bytes()
@@ -126,7 +126,8 @@ def test_json_is_one_object(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert run(tmp_path / "a.png", "--json") == 0
     data = json.loads(capsys.readouterr().out)
     assert data["output"].endswith("a.restored.png")
-    assert (data["model"], data["width"], data["height"]) == (MODEL, 61, 43)
+    assert (data["models"], data["width"], data["height"]) == ([MODEL], 61, 43)
+    assert (data["engine"], data["device"], data["precision"]) == ("openvino", "cpu", "f32")
 
 
 def test_engines_give_the_same_file(tmp_path: Path) -> None:
@@ -165,18 +166,14 @@ def bad_files(folder: Path) -> dict[str, Path]:
         "empty": folder / "empty.png",
         "cut": folder / "cut.jpg",
         "text": folder / "text.png",
-        "deep": folder / "deep.tif",
     }
     files["empty"].touch()
     files["cut"].write_bytes(whole.read_bytes()[:3000])
     files["text"].write_text("this is no picture\n")
-    Image.fromarray(np.zeros((4, 4), np.uint16)).save(files["deep"])
     return files
 
 
-@pytest.mark.parametrize(
-    ("kind", "word"), [("empty", "empty"), ("cut", "cut.jpg"), ("text", "text.png"), ("deep", "16")]
-)
+@pytest.mark.parametrize(("kind", "word"), [("empty", "empty"), ("cut", "cut.jpg"), ("text", "text.png")])
 def test_bad_pictures_fail_with_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, word: str
 ) -> None:
@@ -191,7 +188,7 @@ def test_bad_pictures_fail_with_one_line(
     ("words", "expected"),
     [
         (["missing.png"], ["missing.png: no such file"]),
-        (["."], ["is a folder"]),
+        (["."], ["is a folder", "-o FOLDER"]),
         (["a.png", "-o", "."], ["is a folder", "file name"]),
         (["a.png", "-o", "b.bmp"], ["b.bmp", ".png"]),
         (["a.png", "--strength", "7"], ["strength = 7", "0", "1"]),

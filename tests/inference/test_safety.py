@@ -11,7 +11,6 @@ import runir
 from runir.degradations import awgn
 from runir.evaluation import psnr
 from runir.images import read_picture
-from runir.inference import restorer as module
 
 Tile = NDArray[np.float32]
 DATA = Path(__file__).parents[1] / "data"
@@ -132,8 +131,3 @@ def test_the_stream_holds_one_row_of_tiles_and_equals_the_call(noisy: Tile) -> N
         parts.append(after.copy())
     np.testing.assert_allclose(np.concatenate(parts), restorer(tall, strength=0.5), atol=1e-6)
     assert max(asked) <= restorer.card.tile < tall.shape[0]
-
-
-def test_integers_are_scaled_by_their_range() -> None:
-    for kind, white in ((np.uint8, 255), (np.uint16, 65535)):
-        assert module.as_unit(np.array([0, white], kind)).tolist() == [0, 1]

@@ -17,6 +17,7 @@ from runir.degradations import parse_degradation
 from runir.errors import UsageError
 from runir.evaluation import Report, evaluate, get_protocol, paired_folders, picture_files, score_pairs
 from runir.images.place import check_free
+from runir.inference import Restorer
 from runir.inference.restorer import check_strength
 
 
@@ -72,14 +73,14 @@ def run(options: argparse.Namespace) -> int:
         print("\r", end="", file=sys.stderr)
     if options.csv is not None:
         report.write_csv(options.csv)
-    _print(report, options)
+    _print(report, options, restorer)
     return 0
 
 
-def _print(report: Report, options: argparse.Namespace) -> None:
+def _print(report: Report, options: argparse.Namespace, restorer: Restorer) -> None:
     if options.json:
-        keys = ("model", "engine", "precision", "strength")
-        head = {key: getattr(options, key) for key in keys}
+        head = {"model": restorer.card.name, "engine": restorer.engine, "device": restorer.device}
+        head |= {"precision": restorer.precision, "strength": options.strength}
         print(json.dumps(_finite(head | report.to_dict()), ensure_ascii=False))
         return
     what = f"{report.degradation}, seed {report.seed}" if report.degradation else "given pairs"

@@ -1,4 +1,4 @@
-"""runir restore IN [-o OUT]."""
+"""runir restore IN [-o OUT]: a file or a folder."""
 
 from __future__ import annotations
 
@@ -8,63 +8,140 @@ import sys
 import time
 from pathlib import Path
 
-from runir.api import DEFAULT_QUALITY, check_paths, model_for, restore_file
-from runir.cli.options import add_engine_options, build_restorer
+from runir.api import AUTO, DEFAULT_QUALITY, Chosen, check_paths, choose, default_output
+from runir.cli import folder
+from runir.cli.options import add_engine_options, build_kit
 from runir.errors import UsageError
+from runir.images.picture import ENDINGS, READ_ONLY_EXTENSIONS, SUPPORTED
+from runir.images.writer import container_of
+from runir.inference.compare import compare
+from runir.inference.file import FileOptions, Region, Restored, restore_file
 from runir.inference.restorer import check_strength
+from runir.inspection.files import inspect_file
+
+LONG_S = 5.0  # a job longer than this is announced
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare this verb's arguments."""
-    parser.add_argument("input", type=Path, metavar="IN", help="a JPEG, PNG, WebP or TIFF file of 8 bits per channel")
+    parser.add_argument("input", type=Path, metavar="IN", help="a picture file, or a folder of them")
     parser.add_argument(
         "-o", "--output", type=Path, metavar="OUT", help="result (default: NAME.restored.EXT beside IN)"
     )
-    parser.add_argument("--model", metavar="NAME", help="see `runir models` (default: run-s.denoise)")
-    parser.add_argument("--task", metavar="TASK", help="what is wrong with the picture: denoise")
+    what = "denoise (default), photo, lowlight, deblur, derain, several with commas between, or auto: looks first"
+    parser.add_argument("--task", metavar="TASK", help=what)
+    parser.add_argument("--model", metavar="NAME", help="see `runir models` (default: the task's larger one)")
+    parser.add_argument("--fast", action="store_true", help="the smaller networks: about three times as fast")
     parser.add_argument("--strength", type=float, default=1.0, metavar="S", help="0 (unchanged) to 1 (full, default)")
-    quality = f"of JPEG and lossy WebP, 1 to 100 (default {DEFAULT_QUALITY}); other formats are lossless"
-    parser.add_argument("--quality", type=int, default=DEFAULT_QUALITY, metavar="Q", help=quality)
-    parser.add_argument("--overwrite", action="store_true", help="replace an existing OUT (never IN)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    parser.add_argument("--tta", action="store_true", help="average over 8 flips and turns: 8 times the time")
+    _add_file_arguments(parser)
     add_engine_options(parser)
+    folder.add_arguments(parser)
+
+
+def _add_file_arguments(parser: argparse.ArgumentParser) -> None:
+    quality = f"of lossy formats, 1 to 100 (default {DEFAULT_QUALITY})"
+    parser.add_argument("--quality", type=int, default=DEFAULT_QUALITY, metavar="Q", help=quality)
+    parser.add_argument("--format", metavar="F", help=f"write as {', '.join(f.lower() for f in SUPPORTED)}")
+    parser.add_argument("--bit-depth", type=int, choices=(8, 16, 32), help="of the result (default: as it came)")
+    parser.add_argument("--max-pixels", type=int, metavar="N", help="refuse larger pictures (default: 2^31)")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing OUT (never IN)")
+    parser.add_argument("--preview", type=_region, metavar="X,Y,W,H", help="restore and write only this part, at 1:1")
+    parser.add_argument("--compare", type=Path, metavar="FILE", help="also write a before/after picture")
+    parser.add_argument(
+        "--compare-style", choices=("split", "side"), default="split", help="split (default), or side by side"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+
+
+def _region(text: str) -> Region:
+    try:
+        x, y, width, height = (int(part) for part in text.split(","))
+        return Region(x, y, width, height)
+    except (ValueError, UsageError) as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: four numbers X,Y,W,H are needed, as in 0,0,400,300") from error
 
 
 def run(options: argparse.Namespace) -> int:
-    """Restore one file."""
+    """Restore one file, or a folder."""
     check_strength(options.strength)
     if not 1 <= options.quality <= 100:
         raise UsageError(f"quality = {options.quality}: a number from 1 to 100 is needed")
-    check_paths(options.input, options.output, options.overwrite)
-    restorer = build_restorer(model_for(options.task, options.model), options)
-    show = sys.stderr.isatty() and not options.json
-    done = restore_file(
-        restorer,
-        options.input,
-        options.output,
-        precision=options.precision,
+    if options.max_pixels is not None and options.max_pixels < 1:
+        raise UsageError(f"max-pixels = {options.max_pixels}: at least 1 is needed")
+    if options.input.is_dir():
+        return folder.run_folder(options)
+    return _run_file(options)
+
+
+def file_options(options: argparse.Namespace) -> FileOptions:
+    """What the command line says of every file."""
+    limit = {} if options.max_pixels is None else {"max_pixels": options.max_pixels}
+    return FileOptions(
         strength=options.strength,
         quality=options.quality,
         overwrite=options.overwrite,
-        progress=_Bar() if show else None,
+        format=options.format,
+        bit_depth=options.bit_depth,
+        region=options.preview,
+        tta=options.tta,
+        **limit,
     )
-    if options.json:
-        print(json.dumps(done.to_dict(), ensure_ascii=False))
-        return 0
-    for note in done.notes:
-        print(f"note: {note}")
-    print(f"{done.output}  ({done.width} x {done.height}, {done.model}, {done.seconds:.1f} s)")
+
+
+def _run_file(options: argparse.Namespace) -> int:
+    source, details = options.input, file_options(options)
+    default = default_output(source, "restored" if options.preview is None else "preview", _ending(options))
+    target = check_paths(source, options.output, options.overwrite, default)
+    if options.compare is not None:
+        check_paths(source, options.compare, options.overwrite)
+    chosen = choose(
+        options.task, options.model, lambda: inspect_file(source, max_pixels=details.max_pixels), options.fast
+    )
+    bar = None if options.json else _Bar(sys.stderr.isatty())
+    done = restore_file(build_kit(options).get(chosen.models), source, target, details, bar)
+    if options.compare is not None:
+        compare(
+            source, target, options.compare, style=options.compare_style, region=options.preview,
+            overwrite=options.overwrite,
+        )  # fmt: skip
+    _show(options, done, chosen)
     return 0
 
 
-class _Bar:
-    """A progress line on a terminal, with the time left."""
+def _ending(options: argparse.Namespace) -> str | None:
+    """Of the result, where it is not the source's own."""
+    if options.format is not None:
+        return ENDINGS[container_of(options.input, options.format)]
+    return ENDINGS["TIFF"] if options.input.suffix.lower() in READ_ONLY_EXTENSIONS else None
 
-    def __init__(self) -> None:
-        self._begun = time.perf_counter()
+
+def _show(options: argparse.Namespace, done: Restored, chosen: Chosen) -> None:
+    if options.json:
+        print(json.dumps(done.to_dict() | {"found": list(chosen.reasons)}, ensure_ascii=False))
+        return
+    for reason in chosen.reasons:
+        print(f"found {reason}")
+    if options.task == AUTO and not chosen.models:
+        print("found nothing to repair: the picture was copied")
+    for note in done.notes:
+        print(f"note: {note}")
+    models = " + ".join(done.models) or "no model"
+    print(f"{done.output}  ({done.width} x {done.height}, {models}, {done.seconds:.1f} s)")
+
+
+class _Bar:
+    """Says how long it will take, on a terminal as a line that is kept up to date."""
+
+    def __init__(self, live: bool) -> None:
+        self._live, self._begun, self._said = live, time.perf_counter(), False
 
     def __call__(self, done: int, total: int) -> None:
         spent = time.perf_counter() - self._begun
         left = spent / done * (total - done)
-        text = f"\r{done}/{total} tiles, {left:.0f} s left " if done < total else "\r" + " " * 40 + "\r"
-        print(text, end="", file=sys.stderr, flush=True)
+        if self._live:
+            text = f"\r{done}/{total} tiles, {left:.0f} s left " if done < total else "\r" + " " * 40 + "\r"
+            print(text, end="", file=sys.stderr, flush=True)
+        elif not self._said and left > LONG_S:
+            print(f"{total} tiles, about {left:.0f} s", file=sys.stderr, flush=True)
+            self._said = True

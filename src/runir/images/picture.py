@@ -26,6 +26,11 @@ EXTENSIONS: Mapping[str, str] = MappingProxyType(
 )
 """Lower-case file name ending -> container. Decides what is written; reading goes by content."""
 
+ENDINGS: Mapping[str, str] = MappingProxyType(
+    {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif", "AVIF": ".avif"}
+)
+"""Container -> the ending that it gets where the name has none of its own."""
+
 READ_ONLY_EXTENSIONS: Mapping[str, str] = MappingProxyType(
     {".heic": "HEIC", ".heif": "HEIC"}
     | dict.fromkeys(

@@ -14,14 +14,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runir.errors import UsageError
-from runir.images import PictureReader, create_picture, fill_transparent, finite, from_float, open_picture
+from runir.images import (
+    MAX_PIXELS,
+    PictureReader,
+    create_picture,
+    fill_transparent,
+    finite,
+    from_float,
+    keep_hidden,
+    open_picture,
+    to_float,
+)
+from runir.images.depth import change_depth
+from runir.images.picture import dtype_of
 from runir.inference.overlap import Behind, ahead
-from runir.inference.restorer import Array, Progress, Restorer, Source, as_unit
+from runir.inference.restorer import Array, Progress, Restorer, Source
 
 CHUNK = 64  # rows that travel between the threads at once
 CONTEXT = 64  # pixels around a previewed region that the network sees too
 _Rows = tuple[NDArray[Any], NDArray[Any] | None]  # pixels and alpha, as they are written
-MAX_PIXELS = 2**31  # unless told otherwise: 46,000 x 46,000
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +122,14 @@ class FileWork:
             whole = Region(0, 0, self.info.width, self.info.height)
             self.region = (options.region or whole).inside(self.info.height, self.info.width)
             self._part = stack.enter_context(closing(_Part(reader, self.region)))
+            # Restored pixels are handed over at the depth that is asked for, so that 8 bits can become 16.
+            bits = options.bit_depth or self.info.bits
+            size = {"height": self.region.height, "width": self.region.width}
+            self._dtype = dtype_of(bits)
             self._writer = stack.enter_context(
                 create_picture(
                     target,
-                    replace(self.info, height=self.region.height, width=self.region.width),
+                    replace(self.info, bits=bits, dtype=self._dtype, **size),
                     quality=options.quality,
                     overwrite=options.overwrite,
                     format=options.format,
@@ -137,7 +152,7 @@ class FileWork:
             with Behind[_Rows](lambda item: self._writer.write(*item)) as behind:
                 for rows in self._chained(progress):
                     for first in range(0, len(rows), CHUNK):
-                        done = self._part.finished(rows[first : first + CHUNK], np.dtype(self._writer.info.dtype))
+                        done = self._part.finished(rows[first : first + CHUNK], self._dtype)
                         if len(done[0]):
                             behind.put(done)
         except BaseException as error:
@@ -184,7 +199,7 @@ class FileWork:
         if rows is not None:
             return rows
         tops = range(0, part.height, CHUNK)  # nothing to do: a copy
-        return (as_unit(part.rows(top, min(part.height, top + CHUNK))) for top in tops)
+        return (to_float(part.rows(top, min(part.height, top + CHUNK))) for top in tops)
 
 
 def restore_file(
@@ -239,12 +254,12 @@ class _Part:
         for top in range(self._top, end, CHUNK):
             pixels, alpha = self._reader.rows(top, min(end, top + CHUNK))
             pixels, bad = finite(pixels[:, columns])
-            self._replaced += bad
+            self._replaced += 0 if bad is None else int(np.count_nonzero(bad))
             if alpha is None:
                 yield pixels, None
             else:
                 alpha = alpha[:, columns]
-                yield fill_transparent(pixels, alpha), (pixels, alpha)
+                yield fill_transparent(to_float(pixels), alpha), (pixels, alpha)
 
     def rows(self, top: int, bottom: int) -> NDArray[Any]:
         """See Source."""
@@ -261,7 +276,7 @@ class _Part:
         """See Source; of the whole picture, so that a region comes out as it would in the whole."""
         return self._reader.reduced(side)
 
-    def finished(self, restored: Array, dtype: np.dtype[Any]) -> _Rows:
+    def finished(self, restored: Array, dtype: str) -> _Rows:
         """The next restored rows (at most CHUNK) as they are written: cut to the region, in the file's type, with their
         alpha; where that is zero, the colours are those that came in."""
         top, region = self._written, self._region
@@ -271,13 +286,11 @@ class _Part:
             slice(region.x - self._left, region.x - self._left + region.width),
         )
         pixels = from_float(restored[inside], dtype)
+        pixels = pixels.copy() if pixels.base is not None else pixels  # restored rows are reused
         if not self._kept:
             return pixels, None
-        before, alpha = (side[inside] for side in self._take(len(restored)))
-        unseen = alpha == 0
-        same = before if before.dtype == dtype else from_float(as_unit(before), dtype)
-        pixels[unseen] = same[unseen]
-        return pixels, alpha
+        before, alpha = (change_depth(side[inside], dtype) for side in self._take(len(restored)))
+        return keep_hidden(pixels, before, alpha), alpha
 
     def _take(self, count: int) -> tuple[NDArray[Any], NDArray[Any]]:
         taken: list[tuple[NDArray[Any], NDArray[Any]]] = []

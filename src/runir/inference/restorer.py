@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from runir.errors import UsageError
+from runir.images import to_float
 from runir.inference.engines import Engine, Precision, build_engine
 from runir.inference.exposure import SIDE, ExposureCurve, brighten
 from runir.inference.reduce import shrink
@@ -154,7 +155,7 @@ class Restorer:
         done = 0
 
         def cut(tile: NDArray[Any]) -> Array:
-            rgb = as_rgb(as_unit(tile))
+            rgb = as_rgb(to_float(tile))
             return rgb if curve is None else brighten(rgb, curve)
 
         def restore(tile: Array, top: int, left: int) -> Array:
@@ -170,7 +171,7 @@ class Restorer:
         for raw, rgb in restore_rows(source, plan, cut, restore):
             restored = rgb if source.channels == 3 else rgb.mean(axis=2, keepdims=True, dtype=np.float32)
             if strength != 1:
-                before = as_unit(raw)
+                before = to_float(raw)
                 restored = before + np.float32(strength) * (restored - before)
             yield raw, restored
         if kept and notes is not None:
@@ -227,13 +228,6 @@ class _Held:
 
     def reduced(self, side: int) -> Array:
         return shrink(self._picture, side)
-
-
-def as_unit(raw: NDArray[Any]) -> Array:
-    """uint8 and uint16 to float32 in [0, 1]; float32 as it is."""
-    if raw.dtype == np.float32:
-        return raw
-    return np.divide(raw, np.float32(np.iinfo(raw.dtype).max), dtype=np.float32)
 
 
 def as_rgb(picture: Array) -> Array:

@@ -1,0 +1,56 @@
+"""A picture that shows before and after."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from runir.images import Picture, open_picture, to_float, write_picture
+from runir.inference.file import Region
+from runir.inference.reduce import shrink
+from runir.inference.restorer import Array, as_rgb
+
+Style = Literal["split", "side"]
+SIDE = 1600  # pixels of each view's longer side at most
+GAP = 8  # white pixels between views side by side
+LINE = 2  # width of the white line of a split view
+
+
+def compare(
+    before: Path, after: Path, target: Path, *, style: Style = "split", region: Region | None = None,
+    overwrite: bool = False,
+) -> None:  # fmt: skip
+    """Write a before/after picture of two files of the same picture.
+
+    Args:
+        before, after: the files; `after` holds only `region` of the first, if that is given.
+        target: where the picture goes; its ending decides the format.
+        style: "split": the left half before, the right half after; "side": both, side by side.
+        region: the part of `before` to show.
+        overwrite: whether an existing target may be replaced.
+
+    Larger views are shrunk to 1600 pixels. Raises UsageError or RunirError as reading and writing do.
+    """
+    views = [_view(before, region), _view(after, None)]
+    height, width = (min(sizes) for sizes in zip(*(v.shape[:2] for v in views), strict=True))
+    left, right = (v[:height, :width] for v in views)
+    if style == "side":
+        shown = np.concatenate((left, np.ones((height, GAP, 3), np.float32), right), axis=1)
+    else:
+        shown = left.copy()
+        middle = width // 2
+        shown[:, middle:] = right[:, middle:]
+        shown[:, max(0, middle - LINE // 2) : middle + LINE // 2] = 1
+    write_picture(Picture(np.ascontiguousarray(shown)), target, overwrite=overwrite)
+
+
+def _view(path: Path, region: Region | None) -> Array:
+    with open_picture(path) as reader:
+        info = reader.info
+        if region is None and max(info.height, info.width) > SIDE:
+            return as_rgb(reader.reduced(SIDE)).clip(0, 1)
+        part = (region or Region(0, 0, info.width, info.height)).inside(info.height, info.width)
+        rows, _ = reader.rows(part.y, part.y + part.height)
+    return as_rgb(shrink(to_float(rows[:, part.x : part.x + part.width]), SIDE)).clip(0, 1)

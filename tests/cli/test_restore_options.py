@@ -1,0 +1,198 @@
+"""`runir restore`: parts, comparisons, formats, tasks, estimates."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from runir.cli.main import main
+from runir.degradations import awgn, parse_degradation
+from runir.evaluation import psnr
+from runir.images import Picture, read_picture, write_picture
+from runir.inference import Restorer, file
+
+DATA = Path(__file__).parents[1] / "data"
+FAST = ("--model", "run-t.denoise")
+
+
+@pytest.fixture
+def noisy(tmp_path: Path) -> Path:
+    clean = read_picture(DATA / "hippo.webp").pixels
+    path = tmp_path / "noisy.png"
+    write_picture(Picture(awgn(clean, 25, np.random.default_rng(0))), path)
+    return path
+
+
+def run(*words: object) -> int:
+    return main(["restore", *map(str, words)])
+
+
+def pixels(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path).convert("RGB"), np.int16)
+
+
+def test_a_preview_is_that_part_of_the_whole_result(noisy: Path) -> None:
+    assert run(noisy, *FAST, "--preview", "100,60,90,80") == 0
+    assert run(noisy, *FAST) == 0
+    part = pixels(noisy.with_name("noisy.preview.png"))
+    assert part.shape == (80, 90, 3)
+    whole = pixels(noisy.with_name("noisy.restored.png"))[60:140, 100:190]
+    assert np.abs(part - whole).mean() < 0.5  # other surroundings, nearly the same result
+
+
+def test_a_preview_beyond_the_edge_is_cut_and_outside_it_refused(
+    noisy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(noisy, *FAST, "--preview", "200,200,900,900") == 0
+    assert Image.open(noisy.with_name("noisy.preview.png")).size == (40, 40)
+    assert run(noisy, *FAST, "--preview", "240,0,5,5", "--overwrite") == 2
+    assert "outside" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as caught:
+        run(noisy, *FAST, "--preview", "1,2,3")
+    assert caught.value.code == 2
+
+
+@pytest.mark.parametrize("style", ["split", "side"])
+def test_a_comparison_shows_before_and_after(noisy: Path, style: str) -> None:
+    shown = noisy.with_name("compare.png")
+    assert run(noisy, *FAST, "--compare", shown, "--compare-style", style) == 0
+    both, before, after = (pixels(p) for p in (shown, noisy, noisy.with_name("noisy.restored.png")))
+    height, width = before.shape[:2]
+    assert both.shape == (height, width if style == "split" else 2 * width + 8, 3)
+    np.testing.assert_array_equal(both[:, : width // 2 - 2], before[:, : width // 2 - 2])
+    np.testing.assert_array_equal(both[:, -(width // 2 - 2) :], after[:, -(width // 2 - 2) :])
+
+
+def test_a_comparison_of_a_part_shows_that_part(noisy: Path) -> None:
+    shown = noisy.with_name("compare.png")
+    words = ("--preview", "10,20,101,50", "--compare", shown, "--compare-style", "side")
+    assert run(noisy, *FAST, *words) == 0
+    np.testing.assert_array_equal(pixels(shown)[:, :101], pixels(noisy)[20:70, 10:111])
+
+
+def test_format_and_depth_can_be_chosen(noisy: Path) -> None:
+    assert run(noisy, *FAST, "--format", "tiff", "--bit-depth", "16") == 0
+    result = read_picture(noisy.with_name("noisy.restored.tif"))
+    assert result.format == "TIFF"
+    deep = np.rint(result.pixels * 65535)
+    assert np.abs(deep - deep.round(-2)).max() > 0  # really more than 8 bit
+    assert len(np.unique(deep)) > 256
+    assert run(noisy, *FAST, "--format", "tiff", "-o", noisy.with_name("x.png")) == 2
+
+
+def test_sixteen_bit_stays_sixteen_bit(tmp_path: Path, noisy: Path) -> None:
+    ramp = np.linspace(0.2, 0.8, 300 * 40).reshape(40, 300, 1).repeat(3, 2).astype(np.float32)
+    write_picture(Picture(ramp), tmp_path / "deep.png", bit_depth=16)
+    assert run(tmp_path / "deep.png", *FAST) == 0
+    result = read_picture(tmp_path / "deep.restored.png").pixels
+    assert len(np.unique(np.rint(result * 65535))) > 2000
+    assert np.abs(result - ramp).max() < 3 / 255
+
+
+def test_tta_is_better(noisy: Path) -> None:
+    clean = pixels(DATA / "hippo.webp")
+    scores = []
+    for index, words in enumerate([(), ("--tta",)]):
+        target = noisy.with_name(f"{index}.png")
+        assert run(noisy, *FAST, *words, "-o", target) == 0
+        scores.append(psnr(pixels(target), clean))
+    assert scores[1] > scores[0]
+
+
+def test_auto_says_what_it_found_and_does_it(noisy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(noisy, "--task", "auto", "--fast", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["models"] == ["run-t.denoise"]
+    assert len(told["found"]) == 1
+    assert "noise" in told["found"][0]
+    clean = pixels(DATA / "hippo.webp")
+    assert psnr(pixels(noisy.with_name("noisy.restored.png")), clean) > psnr(pixels(noisy), clean) + 7
+
+
+def test_auto_leaves_a_clean_picture_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clean = tmp_path / "house.webp"
+    clean.write_bytes((DATA / "house.webp").read_bytes())
+    assert run(clean, "--task", "auto") == 0
+    assert "nothing to repair" in capsys.readouterr().out
+    np.testing.assert_array_equal(pixels(tmp_path / "house.restored.webp"), pixels(clean))
+
+
+def test_tasks_follow_one_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clean = read_picture(DATA / "hippo.webp").pixels
+    dark = parse_degradation("lowlight:exposure=0.05").apply(clean, np.random.default_rng(0))
+    write_picture(Picture(dark), tmp_path / "dark.png")
+    assert run(tmp_path / "dark.png", "--task", "lowlight,denoise", "--fast", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["models"] == ["run-t.lowlight", "run-t.denoise"]
+    result = pixels(tmp_path / "dark.restored.png")
+    first = Restorer("run-t.lowlight")(np.rint(dark * 255).astype(np.float32) / np.float32(255))
+    expected = Restorer("run-t.denoise")(first).clip(0, 1) * 255
+    assert np.abs(result - expected).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--task", "auto", "--model", "run-t.denoise"], "auto"),
+        (["--task", "denoise,deblur", "--model", "run-t.denoise"], "one of the two"),
+        (["--task", "denoise,deblurr"], "did you mean 'deblur'"),
+        (["--device", "npu"], "npu"),
+        (["--max-pixels", "1000"], "240 x 240"),
+        (["--max-pixels", "0"], "max-pixels"),
+    ],
+)
+def test_wrong_choices_are_refused(
+    noisy: Path, capsys: pytest.CaptureFixture[str], words: list[str], expected: str
+) -> None:
+    assert run(noisy, *words) == (1 if "1000" in words else 2)
+    error = capsys.readouterr().err
+    assert expected in error
+    assert error.count("\n") == 1
+    assert [p.name for p in noisy.parent.iterdir()] == ["noisy.png"]
+
+
+def test_a_long_job_is_announced(
+    noisy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import runir.cli.restore as module
+
+    assert run(noisy, *FAST) == 0
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(module, "LONG_S", -1.0)
+    assert run(noisy, *FAST, "--overwrite") == 0
+    assert "1 tiles, about 0 s" in capsys.readouterr().err
+
+
+def test_colours_under_transparency_come_back_bit_exact(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    colours = rng.integers(0, 256, (90, 130, 4), dtype=np.uint8)
+    colours[:40, :, 3] = 0
+    colours[40:, :, 3] = 255
+    Image.fromarray(colours).save(tmp_path / "a.png")
+    assert run(tmp_path / "a.png", *FAST) == 0
+    result = np.asarray(Image.open(tmp_path / "a.restored.png"))
+    np.testing.assert_array_equal(result[..., 3], colours[..., 3])
+    np.testing.assert_array_equal(result[:40], colours[:40])
+    assert np.abs(result[40:].astype(int) - colours[40:]).mean() > 5
+
+
+def test_hidden_colours_do_not_bleed(tmp_path: Path) -> None:
+    """Bright red under the transparent half must not tint the gray beside it."""
+    results = []
+    for hidden in ((255, 0, 0), (128, 128, 128)):
+        picture = np.full((64, 64, 4), (128, 128, 128, 255), np.uint8)
+        picture[:, :32] = (*hidden, 0)
+        Image.fromarray(picture).save(tmp_path / "a.png")
+        assert run(tmp_path / "a.png", *FAST, "--overwrite") == 0
+        results.append(np.asarray(Image.open(tmp_path / "a.restored.png")).astype(int)[:, 32:, :3])
+    assert np.abs(results[0] - results[1]).max() <= 2
+
+
+def test_a_file_larger_than_a_chunk_is_the_same_as_in_memory(tmp_path: Path) -> None:
+    clean = read_picture(DATA / "hippo.webp").pixels
+    tall = np.concatenate([clean, clean[::-1]] * 3)[: 9 * file.CHUNK + 7]
+    write_picture(Picture(np.ascontiguousarray(tall)), tmp_path / "a.png")
+    assert run(tmp_path / "a.png", *FAST) == 0
+    expected = np.rint(Restorer("run-t.denoise")(tall).clip(0, 1) * 255)
+    assert np.abs(pixels(tmp_path / "a.restored.png") - expected).max() <= 1

@@ -31,7 +31,10 @@ class Turner:
     endings: Mapping[str, str] = field(default_factory=lambda: {".jpg": ".jpg", ".png": ".png"})
     before_load: Callable[[Path], None] = nothing
     before_save: Callable[[Path], None] = nothing
+    loaded: int = 0
     computed: int = 0
+    saved: int = 0
+    dropped: int = 0
 
     def cost(self, path: Path) -> int:
         return path.stat().st_size
@@ -42,6 +45,7 @@ class Turner:
         data = source.read_bytes()
         if data.startswith(b"BAD"):
             raise RunirError(f"{source}: is damaged; get another")
+        self.loaded += 1
         return result, data
 
     def compute(self, item: Item, tick: Tick) -> Item:
@@ -60,7 +64,11 @@ class Turner:
             file.flush()
             time.sleep(self.pause)
             file.write(data[len(data) // 2 :])
+        self.saved += 1
         return Done(len(data))
+
+    def drop(self, item: Item) -> None:
+        self.dropped += 1
 
 
 def fill(folder: Path, count: int) -> list[str]:

@@ -101,7 +101,9 @@ def test_max_failures(tmp_path: Path) -> None:
     names = fill(tmp_path / "in", 30)
     for name in names[::3]:
         (tmp_path / "in" / name).write_bytes(b"BAD")
-    summary = run(tmp_path, Turner(0.01), max_failures=2)
+    worker = Turner(0.01)
+    summary = run(tmp_path, worker, max_failures=2)
+    assert worker.loaded == worker.saved + worker.dropped
     assert summary.stopped == "2 failed, as many as --max-failures allows"
     assert summary.failed >= 2
     assert summary.left > 0
@@ -149,7 +151,9 @@ def test_a_full_disk_ends_the_run(tmp_path: Path, wrapped: bool) -> None:
                 raise RunirError(f"{path}: disk full; free some space") from fault
             raise fault
 
-    summary = run(tmp_path, Turner(0.005, before_save=full))
+    worker = Turner(0.005, before_save=full)
+    summary = run(tmp_path, worker)
+    assert worker.loaded == worker.saved + worker.dropped > worker.saved
     assert summary.stopped == "the disk is full: free some space, then run the same command again"
     assert summary.restored == 5
     assert 1 <= summary.failed < 50

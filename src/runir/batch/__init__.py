@@ -1,8 +1,8 @@
 """Many pictures: a folder is planned, restored in overlapping steps, recorded file by file, and resumed.
 
 >>> from runir.batch import restore_folder
->>> from runir.batch.pictures import PictureWorker
->>> summary = restore_folder("photos", "restored", PictureWorker([runir.Restorer()]), recursive=True)
+>>> from runir.batch.pictures import picture_worker
+>>> summary = restore_folder("photos", "restored", picture_worker(task="denoise"), recursive=True)
 """
 
 from runir.batch.pipeline import Jobs

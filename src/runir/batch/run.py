@@ -94,6 +94,7 @@ class _Run(Generic[Item]):
         finally:
             steps.stop()
             pipeline.stop()
+            steps.drop_all()
             state.ended = True
             watch(state)
         while not self._events.empty():  # what ended while the run was being stopped
@@ -139,6 +140,9 @@ class _Run(Generic[Item]):
 
     def _summary(self, seconds: float, stopped: str) -> Summary:
         state = self._state
+        order = {job.name: number for number, job in enumerate(self._plan.jobs)}
+        for told in (state.failures, state.notes):  # as they are in the folder, not as they happened to end
+            told.sort(key=lambda entry: order.get(entry[0], -1))
         failures = (*self._plan.unread, *state.failures)
         return Summary(
             str(self._folders.output), state.restored, state.skipped, len(failures), state.total - state.done,

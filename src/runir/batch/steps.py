@@ -71,6 +71,7 @@ class Steps(Generic[Item]):
         self._budget, self._overwrite, self._told = budget, overwrite, told
         self._root = str(folders.source.resolve())
         self._stop = threading.Event()
+        self._held: dict[int, Item] = {}  # loaded, and neither saved nor dropped
 
     def stop(self) -> None:
         """Let running loads and computations give up soon."""
@@ -94,7 +95,7 @@ class Steps(Generic[Item]):
         cost = self._worker.cost(job.source)
         self._budget.acquire(cost)
         task.held = cost
-        task.item = self._worker.load(job.source, self._aside(task))
+        task.item = self._held[task.number] = self._worker.load(job.source, self._aside(task))
         task.seconds = time.perf_counter() - begun
         return True
 
@@ -123,7 +124,7 @@ class Steps(Generic[Item]):
 
         tick(0, 1)
         assert task.item is not None
-        task.item = self._worker.compute(task.item, tick)
+        task.item = self._held[task.number] = self._worker.compute(task.item, tick)
         task.seconds += time.perf_counter() - begun
         return True
 
@@ -133,6 +134,7 @@ class Steps(Generic[Item]):
         job, aside = task.job, self._aside(task)
         assert task.item is not None
         done = self._worker.save(task.item)
+        del self._held[task.number]
         if _stamp(job.source) != task.stamp:
             raise _changed(job.source)
         task.pixels, task.notes = done.pixels, done.notes
@@ -145,10 +147,20 @@ class Steps(Generic[Item]):
     def finish(self, task: Task[Item], fault: Exception | None) -> None:
         """Give back what a task held, and keep what it raised."""
         task.fault, task.item = fault, None
+        self._drop(task.number)
         with contextlib.suppress(OSError):  # the work folder goes in the end anyway
             self._aside(task).unlink(missing_ok=True)
         if task.held:
             self._budget.release(task.held)
+
+    def drop_all(self) -> None:
+        """Let go of the pictures that were on their way when the run was stopped; after all threads have ended."""
+        for number in list(self._held):
+            self._drop(number)
+
+    def _drop(self, number: int) -> None:
+        if number in self._held:
+            self._worker.drop(self._held.pop(number))
 
     def record(self, task: Task[Item], result: Path | None = None, error: str = "") -> Record:
         """The manifest's line for a finished result, or for a failure."""

@@ -47,3 +47,6 @@ class Worker(Protocol[Item]):
 
     def save(self, item: Item) -> Done:
         """See that the file that `load` was told is written whole and flushed to disk."""
+
+    def drop(self, item: Item) -> None:
+        """Let go of a picture that `load` gave and `save` has not finished. What was written of it is removed later."""

@@ -6,14 +6,11 @@ import argparse
 import json
 import sys
 
-from runir.api import model_for
 from runir.batch import Jobs, Summary, restore_folder
-from runir.batch.pictures import PictureWorker
+from runir.batch.pictures import picture_worker
 from runir.batch.progress import Progress
 from runir.batch.text import duration, pictures, printable
-from runir.cli.options import build_restorer
 from runir.errors import UsageError
-from runir.inference.engines import available_threads
 
 SHOWN = 10
 """Failures and notes that the summary names; all of them are in the manifest."""
@@ -37,17 +34,35 @@ def _jobs(text: str) -> Jobs:
 
 
 def run_folder(options: argparse.Namespace) -> int:
-    """Restore the folder `options.input` into `options.output`. Returns the exit code."""
+    """Restore the folder `options.input` into `options.output`. Returns the exit code.
+
+    Raises UsageError, and RunirError when nothing can be done at all.
+    """
+    from runir.cli.restore import file_options  # not above: that module imports this one
+
     if options.output is None:
         raise UsageError(f"{printable(str(options.input))}: is a folder; say where its results go with -o FOLDER")
+    if options.compare is not None:
+        raise UsageError("--compare is for one picture, not for a folder")
     if options.max_failures is not None and options.max_failures < 1:
         raise UsageError(f"--max-failures {options.max_failures}: at least 1 is needed")
     jobs = options.jobs or Jobs()
+    worker = picture_worker(
+        task=options.task,
+        model=options.model,
+        fast=options.fast,
+        details=file_options(options),
+        engine=options.engine,
+        device=options.device,
+        precision=options.precision,
+        threads=options.threads,
+        at_once=jobs.compute,
+    )
     try:
         summary = restore_folder(
             options.input,
             options.output,
-            _worker(options, jobs.compute),
+            worker,
             recursive=options.recursive,
             overwrite=options.overwrite,
             jobs=jobs,
@@ -62,15 +77,6 @@ def run_folder(options: argparse.Namespace) -> int:
     else:
         show(summary)
     return summary.exit_code
-
-
-def _worker(options: argparse.Namespace, count: int) -> PictureWorker:
-    model = model_for(options.task, options.model)
-    shared = argparse.Namespace(**vars(options))
-    if count > 1 and options.threads is None:
-        shared.threads = max(1, available_threads() // count)
-    restorers = [build_restorer(model, shared) for _ in range(count)]
-    return PictureWorker(restorers, precision=options.precision, strength=options.strength, quality=options.quality)
 
 
 def show(summary: Summary) -> None:

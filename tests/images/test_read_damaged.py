@@ -19,7 +19,7 @@ from PIL import Image, ImageCms
 
 import runir.errors
 from runir.errors import RunirError, UsageError
-from runir.images import Picture, read_picture
+from runir.images import Picture, ifd, read_picture
 
 SOURCES = Path(runir.errors.__file__).parents[1]
 SAMPLES = np.random.default_rng(7).integers(0, 256, (24, 31, 3), dtype=np.uint8)
@@ -173,6 +173,59 @@ def test_absurd_headers_take_no_memory(tmp_path: Path) -> None:
     assert "32000.png: the file is truncated; copy" in truncated
     assert int(kilobytes) < 50_000
     assert done.stderr == ""
+
+
+def blown_up(name: str) -> bytes:
+    """A small file whose header claims a huge picture that is still within the limit of `open_picture`."""
+    data = bytearray(FILES[name])
+    if name.endswith("jpg"):
+        frame = data.index(b"\xff\xc2" if name.startswith("prog") else b"\xff\xc0")
+        data[frame + 5 : frame + 9] = struct.pack(">HH", 65500, 65500)
+    elif name.endswith("webp"):
+        at = data.index(b"VP8L") + 9 if name.startswith("lossless") else data.index(b"VP8 ") + 14
+        wide = 16382 | 16382 << 14 if name.startswith("lossless") else 16383 | 16383 << 16
+        data[at : at + 4] = struct.pack("<I", wide)
+    elif name.endswith("tif"):
+        entries, _ = ifd.open_block(bytes(data)).directory(ifd.open_block(bytes(data)).first)
+        for tag in (ifd.WIDTH, ifd.HEIGHT):
+            entry = entries[tag]
+            data[entry.place : entry.place + entry.size] = (60_000).to_bytes(entry.size, "little")
+    else:
+        at = data.index(b"ispe") + 8
+        data[at : at + 8] = struct.pack(">II", 30_000, 30_000)
+    return bytes(data)
+
+
+CLAIMED = """
+import resource, sys
+from runir.errors import RunirError
+from runir.images import open_picture
+open_picture(sys.argv[1]).close()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for path in sys.argv[2:]:
+    try:
+        with open_picture(path) as reader:
+            for top in range(0, reader.info.height, 64):
+                reader.rows(top, min(top + 64, reader.info.height))
+        print("read", path)
+    except RunirError as fault:
+        print(fault)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_claims_of_every_container_take_little_memory(tmp_path: Path) -> None:
+    names = [name for name in FILES if not name.endswith("png")]
+    for name in names:
+        (tmp_path / name).write_bytes(blown_up(name))
+    (tmp_path / "sound.png").write_bytes(FILES["png"])
+    command = [sys.executable, "-c", CLAIMED, str(tmp_path / "sound.png"), *(str(tmp_path / n) for n in names)]
+    done = subprocess.run(command, env={"PYTHONPATH": str(SOURCES)}, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    *said, kilobytes = done.stdout.splitlines()
+    assert [s.split(": ")[0] for s in said] == [str(tmp_path / n) for n in names]
+    assert all("; " in s for s in said)
+    assert int(kilobytes) < 400_000
 
 
 @pytest.mark.parametrize("mode", ["I", "LAB", "YCbCr"])

@@ -6,6 +6,7 @@ from typing import BinaryIO
 import numpy as np
 
 from runir.images.decode import ArrayRows
+from runir.images.depth import spread
 from runir.images.embedded import Embedded, from_blocks
 from runir.images.headers import Header, check_size
 from runir.images.messages import UnfitError, reason
@@ -27,13 +28,15 @@ def read_heic(file: BinaryIO, header: Header, max_pixels: int) -> tuple[ArrayRow
         heif = pi_heif.open_heif(file, convert_hdr_to_8bit=False)
         check_size(header, heif.size, max_pixels)
         bits = int(heif.info.get("bit_depth", 8))
-        samples = np.asarray(heif)
+        samples = np.array(heif)  # a copy: the decoder frees its own
     except (OSError, ValueError, RuntimeError, EOFError, SyntaxError) as fault:
         raise UnfitError(f"the HEIC data are damaged, cut off or of a rare kind ({reason(fault)})") from fault
     if samples.ndim == 2:
         samples = samples[..., None]
     found = from_blocks(heif.info.get("exif"), heif.info.get("xmp"), heif.info.get("icc_profile"))
-    return ArrayRows(np.ascontiguousarray(samples), bits if samples.dtype == np.uint16 else 8), found
+    if samples.dtype == np.uint16:
+        return ArrayRows(spread(samples, bits), bits), found
+    return ArrayRows(samples, 8), found
 
 
 def read_raw(path: Path, header: Header, max_pixels: int) -> ArrayRows:

@@ -16,7 +16,7 @@ from runir.images.embedded import XMP_IN_PNG
 
 Chunk = tuple[bytes, bytes]
 _COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}
-_BLOCK = 1 << 21
+_BLOCK = 1 << 18
 _SUB, _UP, _PAETH = 1, 2, 4
 
 

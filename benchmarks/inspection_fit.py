@@ -7,7 +7,7 @@ Every picture that is not held out, up to --pictures of them spread over the fol
 measured clean, softened, faintly noisy, and with each fault; LOL's dark pictures and their bright partners are real.
 What was measured is kept in --cache, one line per sample, and not measured again. Weights: logistic regression with a
 quadratic penalty on standardised features and their products, by Newton's method; each rule's threshold is where at
-most ALARMS of the good (or merely noisy) training pictures raise an alarm, but at least 0.5.
+most ALARMS of the good (or merely noisy) training pictures raise an alarm, but at least 0.5 (LEAST).
 """
 
 from __future__ import annotations
@@ -34,14 +34,21 @@ TARGET = Path(__file__).parents[1] / "src" / "runir" / "inspection" / "coefficie
 PART = 256
 PENALTY = 5.0
 ALARMS = 0.03
+LEAST = {"blur": 0.6, "rain": 0.7}  # these tasks harm a picture that does not need them
 GOOD = ("clean", "soft", "faint", "awgn", "gray-awgn", "lol-target")  # but for noise
 GOOD_WEIGHT = 3.0  # a false alarm on these costs so many times as much as a fault that is overlooked
 RULES = {
     "white": ("light_high", "light_mid", "sigma", "texture_high"),
     "camera": ("sigma", "light_mid", "colour_low", "colour_mid", "texture_mid", "jpeg"),
     "darkness": ("mean", "bright", "brightest"),
-    "blur": ("short", "long", "typical", "uneven", "texture_low", "texture_mid", "texture_high", "light_high", "rise"),
-    "rain": ("ridges", "surplus", "calm", "half", "across", "upright", "upright_calm", "light_high"),
+    "blur": (
+        *("short", "typical", "uneven", "rise"),
+        *("texture_mid", "texture_high", "light_mid", "light_high", "ridges"),
+    ),
+    "rain": (
+        *("ridges", "surplus", "calm", "across", "leaning", "wide_surplus", "wide_half"),
+        *("upright", "upright_calm", "light_high", "texture_low"),
+    ),
 }
 ANY = math.nan  # such samples do not count for a rule
 LABELS = {  # white noise, camera noise, darkness, blur, rain
@@ -163,7 +170,7 @@ def fit(rule: str, index: int, samples: list[Mapping[str, Any]]) -> Rule:
     beta = logistic(terms[counts], truth[counts], weight[counts])
     scores = 1.0 / (1.0 + np.exp(-np.clip(terms @ beta[:-1] + beta[-1], -50, 50)))
     alarms = float(np.quantile(scores[good & counts & (truth == 0)], 1.0 - ALARMS))
-    threshold = math.ceil(100 * min(0.95, max(0.5, alarms))) / 100
+    threshold = math.ceil(100 * min(0.95, max(LEAST.get(rule, 0.5), alarms))) / 100
     found = {kind: f"{(scores[kinds == kind] >= threshold).mean():.2f}" for kind in dict.fromkeys(kinds.tolist())}
     print(f"{rule} (from {threshold}):", ", ".join(f"{kind} {rate}" for kind, rate in found.items()))
     linear, pairs = beta[: len(names)], dict(zip(product_indices(len(names)), beta[len(names) : -1], strict=True))

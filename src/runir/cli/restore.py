@@ -12,7 +12,7 @@ from runir.api import AUTO, DEFAULT_QUALITY, Chosen, check_paths, choose, defaul
 from runir.cli import folder
 from runir.cli.options import add_engine_options, build_kit
 from runir.errors import UsageError
-from runir.images.picture import ENDINGS, READ_ONLY_EXTENSIONS, SUPPORTED
+from runir.images.picture import ENDINGS, EXTENSIONS, READ_ONLY_EXTENSIONS, SUPPORTED
 from runir.images.writer import container_of
 from runir.inference.compare import compare
 from runir.inference.file import FileOptions, Region, Restored, restore_file
@@ -110,9 +110,12 @@ def _run_file(options: argparse.Namespace) -> int:
 
 
 def _ending(options: argparse.Namespace) -> str | None:
-    """Of the result, where it is not the source's own."""
+    """Of the result, where it is not the source's own. Raises UsageError for a format that the name contradicts."""
     if options.format is not None:
-        return ENDINGS[container_of(options.input, options.format)]
+        container = container_of(options.input, options.format)
+        if options.output is not None and EXTENSIONS.get(options.output.suffix.lower(), container) != container:
+            raise UsageError(f"{options.output}: its ending is not that of --format {options.format}; leave one out")
+        return ENDINGS[container]
     return ENDINGS["TIFF"] if options.input.suffix.lower() in READ_ONLY_EXTENSIONS else None
 
 

@@ -31,7 +31,8 @@ from runir.inference.overlap import Behind, ahead
 from runir.inference.restorer import Array, Progress, Restorer, Source
 
 CHUNK = 64  # rows that travel between the threads at once
-CONTEXT = 64  # pixels around a previewed region that the network sees too
+CONTEXT = 64  # pixels around a previewed region that the network sees too,
+VIEW = 512  # and more around a small one: channel attention depends on all that a tile shows
 _Rows = tuple[NDArray[Any], NDArray[Any] | None]  # pixels and alpha, as they are written
 
 
@@ -233,15 +234,19 @@ class _Piped:
         return held[: bottom - top]
 
 
+def _with_context(start: int, length: int, side: int) -> tuple[int, int]:
+    """Where the network's view of a part begins, and how long it is."""
+    view = min(side, max(length + 2 * CONTEXT, VIEW))
+    return min(max(0, start - (view - length) // 2), side - view), view
+
+
 class _Part:
     """A region of a file, with the context around it, as a Source; keeps what the writer needs again."""
 
     def __init__(self, reader: PictureReader, region: Region) -> None:
         info = reader.info
-        around = 0 if (region.width, region.height) == (info.width, info.height) else CONTEXT
-        self._left, self._top = max(0, region.x - around), max(0, region.y - around)
-        self.width = min(info.width, region.x + region.width + around) - self._left
-        self.height = min(info.height, region.y + region.height + around) - self._top
+        self._left, self.width = _with_context(region.x, region.width, info.width)
+        self._top, self.height = _with_context(region.y, region.height, info.height)
         self.channels = info.channels
         self._reader, self._region, self._replaced = reader, region, 0
         self._chunks = ahead(self._read())

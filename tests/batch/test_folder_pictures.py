@@ -6,13 +6,16 @@ import pty
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from runir.api import Chosen
 from runir.cli.main import main
+from runir.inspection import Findings
 from standin import results
 
 MODEL = "run-t.denoise"
@@ -67,6 +70,30 @@ def test_a_result_equals_that_of_the_file_alone(photos: Path) -> None:
     assert (photos.parent / "alone.png").read_bytes() == (photos.parent / "out" / "a.png").read_bytes()
 
 
+def test_another_format_and_models_by_looking(
+    photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def as_found(task: str, model: None, look: Callable[[], Findings], fast: bool) -> Chosen:
+        assert (task, fast) == ("auto", True)
+        return Chosen((MODEL,), ("noise",)) if isinstance(look(), Findings) and next(found) else Chosen(())
+
+    noisy(photos / "a.jpg", seed=9)
+    found = iter([True, True, False])  # a.jpg, a.png, b.JPG
+    monkeypatch.setattr("runir.batch.pictures.choose", as_found)
+    out = photos.parent / "out"
+    assert main(["restore", str(photos), "-o", str(out), "--task", "auto", "--fast", "--format", "png"]) == 0
+    assert {p.name: Image.open(p).format for p in out.glob("*.png")} == dict.fromkeys(
+        ["a.png", "a.jpg.png", "b.png"], "PNG"
+    )
+    assert roughness(out / "a.jpg.png") < 0.7 * roughness(photos / "a.jpg")
+    assert roughness(out / "a.png") < 0.7 * roughness(photos / "a.png")
+    assert np.array_equal(Image.open(out / "b.png"), Image.open(photos / "b.JPG"))  # nothing to do: a copy
+    assert "note: a.jpg: found noise\nnote: a.png: found noise\n" in capsys.readouterr().out
+    records = [json.loads(text) for text in (out / ".runir-manifest.jsonl").read_text().splitlines()]
+    assert [record.get("notes", []) for record in records] == [["found noise"], ["found noise"], []]
+    assert all(json.loads(record["work"])["models"] == "auto" for record in records)
+
+
 def test_bad_pictures_are_told_and_the_exit_code_is_1(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     whole = (photos / "b.JPG").read_bytes()
     (photos / "b.JPG").write_bytes(whole[: len(whole) // 2])
@@ -102,6 +129,11 @@ def test_bad_pictures_are_told_and_the_exit_code_is_1(photos: Path, capsys: pyte
         (["photos", "-o", "out", "--strength", "2"], "a number from 0 (unchanged) to 1 (full) is needed"),
         (["photos", "-o", "out", "--quality", "0"], "a number from 1 to 100 is needed"),
         (["empty", "-o", "out"], "holds no pictures"),
+        (["photos", "-o", "out", "--preview", "0,0,9,9"], "a region is for one picture"),
+        (["photos", "-o", "out", "--compare", "c.png"], "--compare is for one picture"),
+        (["photos", "-o", "out", "--task", "auto", "--model", MODEL], "task 'auto' chooses the models"),
+        (["photos", "-o", "out", "--format", "gif"], "format gif cannot be written"),
+        (["photos", "-o", "out", "--engine", "steam"], "unknown engine 'steam'"),
     ],
 )
 def test_wrong_usage_is_one_line(

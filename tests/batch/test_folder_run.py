@@ -128,7 +128,9 @@ def test_files_that_vanish_or_change_in_between(tmp_path: Path, step: str, what:
             if what == "change":
                 hurt.write_bytes(b"something else")
 
-    summary = run(tmp_path, Turner(**{step: hit}))
+    worker = Turner()
+    setattr(worker, step, hit)
+    summary = run(tmp_path, worker)
     assert times == 1
     assert counts(summary) == (3, 0, 1, 0)
     [(name, error)] = summary.failures

@@ -123,14 +123,12 @@ def picture_worker(
     def models_for(path: Path) -> Chosen:
         return choose(task, model, lambda: inspect_file(path, max_pixels=details.max_pixels), fast)
 
-    if task == AUTO:
-        first, possible = (model_of("denoise", fast),), tuple(model_of(name, fast) for name in tasks())
-    else:
-        first = possible = models_for(Path()).models  # without looking
+    every = (model_of(name, fast) for name in tasks())
+    possible = tuple(every) if task == AUTO else models_for(Path()).models  # these, without looking
     each = threads if threads is not None or at_once == 1 else max(1, available_threads() // at_once)
     kits = [Kit(engine, device, precision, each) for _ in range(at_once)]
     for kit in kits:
-        kit.get(first)  # a wrong engine is found now, not once for each picture
+        kit.get(possible if task != AUTO else possible[:1])  # a wrong engine is found now, not once for each picture
     return PictureWorker(kits, models_for, details, _described(task, possible, precision, details))
 
 

@@ -288,7 +288,7 @@ def test_flipped_bits_give_a_picture_or_our_error(
     path = tmp_path_factory.mktemp("flips") / name
     near = st.one_of(st.integers(0, min(400, len(data) - 1)), st.integers(0, len(data) - 1))
 
-    @settings(max_examples=50, deadline=None, database=None, derandomize=True)
+    @settings(max_examples=30, deadline=None, database=None, derandomize=True)
     @given(st.lists(st.tuples(near, st.integers(0, 7)), min_size=1, max_size=6))
     def check(flips: list[tuple[int, int]]) -> None:
         damaged = bytearray(data)

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
 from runir.images import ifd, metadata
-from runir.images.headers import Header, crc_holds, jpeg_segments, png_chunks, webp_chunks
+from runir.images.headers import Header
 from runir.images.messages import UnfitError
+from runir.images.skeleton import crc_holds, jpeg_segments, png_chunks, webp_chunks
 
 EXIF_IN_JPEG, XMP_IN_JPEG, ICC_IN_JPEG = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
 XMP_IN_PNG = b"XML:com.adobe.xmp"

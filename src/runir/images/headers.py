@@ -2,13 +2,12 @@
 
 import io
 import struct
-import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from runir.images import ifd
 from runir.images.messages import UnfitError
+from runir.images.skeleton import PNG_ESSENTIAL, crc_holds, jpeg_segments, png_chunks, truncated, webp_chunks
 
 _CONVERT = "convert it to JPEG, PNG, WebP, TIFF or AVIF first"
 _FOREIGN = (
@@ -25,7 +24,6 @@ _FOREIGN = (
 )
 _RAW = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0")
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"})
-_PNG_ESSENTIAL = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 _PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _LOSSY_IN_TIFF = frozenset({6, 7, 34712, 34892, 50001})
 _DNG_VERSION, _SUBFILE_TYPE, _SUB_IFDS = 50706, 254, 330
@@ -100,11 +98,6 @@ def check_size(header: Header, size: tuple[int, int], max_pixels: int) -> None:
         raise UnfitError(what, "convert it to a TIFF or PNG without interlacing first")
 
 
-def truncated() -> UnfitError:
-    """The error for a file that ends too early."""
-    return UnfitError("the file is truncated", "copy or download it again")
-
-
 def _foreign(head: bytes) -> UnfitError:
     for magic, name in _FOREIGN:
         if head.startswith(magic):
@@ -112,29 +105,15 @@ def _foreign(head: bytes) -> UnfitError:
     return UnfitError("not a picture that runir can read", "give a JPEG, PNG, WebP, TIFF or AVIF file")
 
 
-def jpeg_segments(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Yield (marker, content) of each segment before the first scan; stops where the file is no longer JPEG."""
-    file.seek(2)
-    while True:
-        prefix = file.read(2)
-        while prefix == b"\xff\xff":
-            prefix = b"\xff" + file.read(1)
-        if len(prefix) < 2 or prefix[0] != 0xFF or prefix[1] in (0xD9, 0xDA):
-            return
-        if 0xD0 <= prefix[1] <= 0xD7 or prefix[1] == 1:
-            continue
-        length = int.from_bytes(file.read(2), "big")
-        content = file.read(max(0, length - 2))
-        if length < 2 or len(content) != length - 2:
-            return
-        yield prefix[1], content
-
-
 def _jpeg(file: BinaryIO) -> Header:
     for marker, content in jpeg_segments(file):
         if marker in _JPEG_FRAMES and len(content) >= 6:
             height, width = struct.unpack_from(">HH", content, 1)
-            return Header("JPEG", (width, height), streams=marker in (0xC0, 0xC1))
+            baseline = marker in (0xC0, 0xC1)
+            # A block of 8 x 8 takes two bits at least: a small file that claims a huge picture is not whole.
+            if baseline and width * height > 512 * file.seek(0, io.SEEK_END):
+                raise truncated()
+            return Header("JPEG", (width, height), streams=baseline)
     return Header("JPEG")
 
 
@@ -166,66 +145,15 @@ def _png_data(file: BinaryIO) -> int:
     """Walk all chunks, check those that make up the picture, return the bytes of compressed data."""
     total = 0
     for name, start, length in png_chunks(file):
-        if name in _PNG_ESSENTIAL:
+        if name in PNG_ESSENTIAL:
             _check_crc(file, start + 4, length + 4)
             total += length if name == b"IDAT" else 0
     return total
 
 
-def png_chunks(file: BinaryIO) -> list[tuple[bytes, int, int]]:
-    """Return (name, start, data length) of every chunk up to IEND; UnfitError when the file ends earlier."""
-    chunks = []
-    end = file.seek(0, io.SEEK_END)
-    start = 8
-    name = b""
-    while name != b"IEND":
-        file.seek(start)
-        prefix = file.read(8)
-        length, name = struct.unpack(">I4s", prefix) if len(prefix) == 8 else (0, b"")
-        if not name or start + 12 + length > end:
-            raise truncated()
-        chunks.append((name, start, length))
-        start += 12 + length
-    return chunks
-
-
-def crc_holds(file: BinaryIO, start: int, size: int) -> bool:
-    """Whether the checksum behind `size` bytes from `start` is theirs."""
-    file.seek(start)
-    crc = 0
-    while size > 0:
-        data = file.read(min(size, 1 << 20))
-        crc = zlib.crc32(data, crc)
-        size -= len(data)
-    return file.read(4) == crc.to_bytes(4, "big")
-
-
 def _check_crc(file: BinaryIO, start: int, size: int) -> None:
     if not crc_holds(file, start, size):
         raise UnfitError("the PNG data are damaged (checksum)")
-
-
-def png_without_extras(file: BinaryIO) -> bytes:
-    """Return a PNG file reduced to the chunks that make up the picture, for when another one is damaged."""
-    file.seek(0)
-    kept = [file.read(8)]
-    for name, start, length in png_chunks(file):
-        if name in _PNG_ESSENTIAL:
-            file.seek(start)
-            kept.append(file.read(12 + length))
-    return b"".join(kept)
-
-
-def webp_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
-    """Yield (name, start of the data, length) of the chunks, those inside an animation's frames too."""
-    end = file.seek(0, io.SEEK_END)
-    place = 12
-    while place + 8 <= end:
-        file.seek(place)
-        name, length = struct.unpack("<4sI", file.read(8))
-        yield name, place + 8, min(length, end - place - 8)
-        # A frame of an animation holds its picture behind 16 bytes of its own.
-        place += 24 if name == b"ANMF" else 8 + length + (length & 1)
 
 
 def _webp(file: BinaryIO, head: bytes) -> Header:

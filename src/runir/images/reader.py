@@ -14,9 +14,10 @@ from runir.images.decode import Rows, StoredRows, VipsRows
 from runir.images.depth import Raw, finite
 from runir.images.embedded import DAMAGED_PNG, Embedded, from_blocks, read_embedded
 from runir.images.extras import DEVELOPED, read_heic, read_raw
-from runir.images.headers import Header, png_without_extras, read_header
+from runir.images.headers import Header, read_header
 from runir.images.messages import UnfitError, line, reason
 from runir.images.picture import PictureInfo, dtype_of
+from runir.images.skeleton import png_without_extras
 from runir.images.upright import turn, upright_rows
 
 MAX_PIXELS = 2**32

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "evaluation": {"images", "weights", "degradations", "inference"},
     "data": {"images", "degradations"},
     "training": {"images", "models", "data", "evaluation", "degradations", "weights"},
-    "api": {"images", "weights", "inference"},
+    "api": {"images", "weights", "inference", "inspection"},
     "batch": {"images", "weights", "inference", "inspection", "api"},
     "cli": {
         "api",

@@ -26,3 +26,18 @@ def test_tiles_give_the_whole_picture_without_a_seam(model: Model) -> None:
     assert found.psnr > model.card.tiled_psnr - 5
     assert found.border < 1.5 * found.inside
     assert found.brightness < 1 / 255
+
+
+@pytest.mark.parametrize("model", [m for m in list_models() if m.card.task == "lowlight"], ids=lambda m: m.card.name)
+@pytest.mark.parametrize("size", [(600, 1100), pytest.param((3000, 4000), marks=pytest.mark.slow)])
+def test_a_dark_ramp_and_a_dark_photo_have_no_steps_in_brightness(model: Model, size: tuple[int, int]) -> None:
+    """The difference of local means along seams stays below one level of 255, and a ramp stays a ramp."""
+    restorer, network = Restorer(model), tools["whole_network"](model)
+    down, across = (np.linspace(0, 1, side, dtype=np.float32) for side in size)
+    ramp = np.repeat((0.01 + 0.06 * across + 0.02 * down[:, None])[..., None], 3, axis=2)
+    assert compare_tiling(restorer, ramp, network).brightness < 1 / 255
+    steps = np.diff(restorer(ramp).mean(axis=(0, 2)).reshape(-1, 20).mean(axis=1))
+    assert steps.min() > 0
+    photo = tools["enlarged"](read_picture(ROOT / "tests/data/hippo.webp").pixels, max(size))[: size[0], : size[1]]
+    dark = parse_degradation("lowlight:exposure=0.04").apply(photo, np.random.default_rng(0))
+    assert compare_tiling(restorer, dark, network).brightness < 1 / 255

@@ -63,6 +63,9 @@ def test_the_recipe_is_the_one_that_made_it(model: Model) -> None:
 @each
 def test_both_files_hold_the_same_numbers(model: Model) -> None:
     stored = [onnx.numpy_helper.to_array(t).astype(np.float32) for t in onnx.load(str(model.onnx)).graph.initializer]
+    if model.exposure is not None:  # goes before the ONNX network, in a file of its own
+        with np.load(model.exposure) as numbers:
+            stored += [numbers[name] for name in numbers.files]
     for name, array in load_file(str(model.safetensors)).items():
         if name.endswith("weight"):
             plain = array.astype(np.float32)

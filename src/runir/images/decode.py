@@ -13,6 +13,7 @@ from runir.images.headers import Header, check_size
 from runir.images.messages import UnfitError
 from runir.images.picture import NAMES
 
+_PIECE = 256
 _BITS = {"uchar": 8, "ushort": 16, "float": 32}
 _TYPES = {"uchar": np.uint8, "ushort": np.uint16, "float": np.float32}
 _LABS = frozenset({"lab", "labs", "labq", "xyz", "lch", "hsv"})
@@ -95,8 +96,12 @@ class VipsRows:
                 # One region for all rows: between two runs of a whole pipeline libvips would drop the rows it
                 # has read ahead, which cannot be read again.
                 self._region = vips.library().Region.new(self._image)
-            data = self._region.fetch(0, top, self.width, bottom - top)
-        samples = np.frombuffer(data, self._type).reshape(bottom - top, self.width, self.bands)
+            samples = np.empty((bottom - top, self.width, self.bands), self._type)
+            # In pieces: libvips goes on to the end of a request after a fault, and holds it whole.
+            for at in range(top, bottom, _PIECE):
+                count = min(_PIECE, bottom - at)
+                data = np.frombuffer(self._region.fetch(0, at, self.width, count), self._type)
+                samples[at - top : at - top + count] = data.reshape(count, self.width, self.bands)
         return spread(samples, self.bits) if self.bits in (10, 12) else samples
 
     def shrunk(self, factor: int) -> NDArray[np.float32]:

@@ -25,8 +25,9 @@ def fill_transparent(pixels: Floats, alpha: NDArray[Any]) -> Floats:
     seen = alpha != 0
     if seen.all() or not seen.any():
         return pixels
-    weights = seen.astype(np.float32)[..., None]
-    return np.where(seen[..., None], pixels, _filled(np.where(seen[..., None], pixels, np.float32(0)), weights))
+    shown: Floats = np.where(seen[..., None], pixels, np.float32(0)).astype(np.float32)
+    filled = _filled(shown, seen.astype(np.float32)[..., None])
+    return np.where(seen[..., None], pixels, filled)
 
 
 def keep_hidden(restored: NDArray[Any], original: NDArray[Any], alpha: NDArray[Any]) -> NDArray[Any]:

@@ -42,7 +42,8 @@ def _filled(pixels: Floats, weights: Floats) -> Floats:
     if weights.all() or height * width == 1:
         return pixels
     sums, counts = _halved(pixels * weights), _halved(weights)
-    coarse = _filled(sums / np.maximum(counts, 1e-6), np.minimum(counts, 1))
+    means: Floats = np.divide(sums, np.maximum(counts, np.float32(1e-6)), dtype=np.float32)
+    coarse = _filled(means, np.minimum(counts, np.float32(1)))
     return np.where(weights > 0, pixels, _doubled(coarse)[:height, :width])
 
 

@@ -157,7 +157,7 @@ def bf16(model: str, threads: int, kodak24: Path | None) -> bool:
         degrade, protocol = parse_degradation("awgn:25"), get_protocol("awgn-rgb")
         psnr = [
             evaluate(Restorer(model, threads=threads, precision=p), picture_files(kodak24), degrade, protocol).psnr
-            for p in ("f32", "bf16")  # type: ignore[arg-type]
+            for p in ("f32", "bf16")
         ]
         good &= row("bf16: loss on Kodak24, sigma 25 (dB)", psnr[0] - psnr[1], ".3f", 0.02, 0.02)
     return good

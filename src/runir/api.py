@@ -90,14 +90,16 @@ class Kit:
         self, engine: str = AUTO, device: str = AUTO, precision: Precision = "f32", threads: int | None = None
     ) -> None:
         """As of Restorer."""
-        self._make = lambda name: Restorer(name, engine=engine, device=device, precision=precision, threads=threads)
+        self._engine, self._device, self._precision, self._threads = engine, device, precision, threads
         self._held: dict[str, Restorer] = {}
 
     def get(self, models: Sequence[str]) -> list[Restorer]:
         """The restorers of these models. Raises what Restorer raises."""
         for name in models:
             if name not in self._held:
-                self._held[name] = self._make(name)
+                self._held[name] = Restorer(
+                    name, engine=self._engine, device=self._device, precision=self._precision, threads=self._threads
+                )
         return [self._held[name] for name in models]
 
 
@@ -131,10 +133,38 @@ def _kit(engine: str, device: str, precision: Precision, threads: int | None) ->
 
 
 @overload
-def restore(picture: NDArray[Any], *, output: None = ..., **options: Any) -> NDArray[np.float32]: ...
+def restore(
+    picture: NDArray[Any],
+    *,
+    task: str | None = ...,
+    model: str | None = ...,
+    output: None = ...,
+    strength: float = ...,
+    fast: bool = ...,
+    tta: bool = ...,
+    engine: str = ...,
+    device: str = ...,
+    precision: Precision = ...,
+    threads: int | None = ...,
+    quality: int = ...,
+    overwrite: bool = ...,
+) -> NDArray[np.float32]: ...
 @overload
 def restore(
-    picture: str | os.PathLike[str], *, output: str | os.PathLike[str] | None = ..., **options: Any
+    picture: str | os.PathLike[str],
+    *,
+    task: str | None = ...,
+    model: str | None = ...,
+    output: str | os.PathLike[str] | None = ...,
+    strength: float = ...,
+    fast: bool = ...,
+    tta: bool = ...,
+    engine: str = ...,
+    device: str = ...,
+    precision: Precision = ...,
+    threads: int | None = ...,
+    quality: int = ...,
+    overwrite: bool = ...,
 ) -> Path: ...
 def restore(
     picture: str | os.PathLike[str] | NDArray[Any],

@@ -25,7 +25,10 @@ class Held:
 
 
 def run(picture: NDArray[Any], plan: TilePlan, restore: Any = lambda tile, top, left: tile) -> NDArray[np.float32]:
-    parts = [(a.copy(), b.copy()) for a, b in restore_rows(Held(picture), plan, np.float32, restore)]
+    def cut(tile: NDArray[Any]) -> NDArray[np.float32]:
+        return tile.astype(np.float32)
+
+    parts = [(a.copy(), b.copy()) for a, b in restore_rows(Held(picture), plan, cut, restore)]
     np.testing.assert_array_equal(np.concatenate([a for a, _ in parts]), picture)
     return np.concatenate([b for _, b in parts])
 

@@ -47,7 +47,7 @@ class ExposureCurve:
 
     def _leaky(self, name: str, x: Array) -> Array:
         y = self._layer(name, x)
-        return np.maximum(y, np.float32(SLOPE) * y)
+        return np.asarray(np.maximum(y, np.float32(SLOPE) * y))
 
 
 def brighten(picture: Array, coefficients: Array) -> Array:

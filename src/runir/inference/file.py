@@ -33,6 +33,7 @@ from runir.inference.restorer import Array, Progress, Restorer, Source
 CHUNK = 64  # rows that travel between the threads at once
 CONTEXT = 64  # pixels around a previewed region that the network sees too,
 VIEW = 512  # and more around a small one: channel attention depends on all that a tile shows
+_WithAlpha = tuple[NDArray[Any], NDArray[Any]]
 _Rows = tuple[NDArray[Any], NDArray[Any] | None]  # pixels and alpha, as they are written
 
 
@@ -125,12 +126,13 @@ class FileWork:
             self._part = stack.enter_context(closing(_Part(reader, self.region)))
             # Restored pixels are handed over at the depth that is asked for, so that 8 bits can become 16.
             bits = options.bit_depth or self.info.bits
-            size = {"height": self.region.height, "width": self.region.width}
             self._dtype = dtype_of(bits)
             self._writer = stack.enter_context(
                 create_picture(
                     target,
-                    replace(self.info, bits=bits, dtype=self._dtype, **size),
+                    replace(
+                        self.info, height=self.region.height, width=self.region.width, bits=bits, dtype=self._dtype
+                    ),
                     quality=options.quality,
                     overwrite=options.overwrite,
                     format=options.format,
@@ -251,10 +253,10 @@ class _Part:
         self._reader, self._region, self._replaced = reader, region, 0
         self._chunks = ahead(self._read())
         self._waiting: list[NDArray[Any]] = []
-        self._kept: deque[_Rows] = deque()  # pixels and alpha as they were, of pictures with alpha
+        self._kept: deque[_WithAlpha] = deque()  # pixels and alpha as they were, of pictures with alpha
         self._written = self._top
 
-    def _read(self) -> Iterator[tuple[NDArray[Any], _Rows | None]]:
+    def _read(self) -> Iterator[tuple[NDArray[Any], _WithAlpha | None]]:
         columns, end = slice(self._left, self._left + self.width), self._top + self.height
         for top in range(self._top, end, CHUNK):
             pixels, alpha = self._reader.rows(top, min(end, top + CHUNK))

@@ -183,13 +183,11 @@ class Restorer:
     def _tile(self, tile: Array, tta: bool) -> tuple[Array, bool]:
         """The restored tile, and whether it is one; else the tile as it was. Tried again in float32 first."""
         shown = np.clip(tile, LOW, HIGH)
-        for engine in (lambda: self._engine, self._in_float32):
-            change = (_all_ways(engine(), shown) if tta else _run(engine(), shown)) - shown
-            if self._plausible(change):
-                return tile + change, True
-            if self.precision == "f32":
-                break
-        return tile, False
+        run = _all_ways if tta else _run
+        change = run(self._engine, shown) - shown
+        if not self._plausible(change) and self.precision != "f32":
+            change = run(self._in_float32(), shown) - shown
+        return (tile + change, True) if self._plausible(change) else (tile, False)
 
     def _plausible(self, change: Array) -> bool:
         size = float(np.abs(change).mean())

@@ -7,7 +7,7 @@ Every picture that is not held out, up to --pictures of them spread over the fol
 measured clean, softened, faintly noisy, and with each fault; LOL's dark pictures and their bright partners are real.
 What was measured is kept in --cache, one line per sample, and not measured again. Weights: logistic regression with a
 quadratic penalty on standardised features and their products, by Newton's method; each rule's threshold is where at
-most ALARMS of the good (or merely noisy) training pictures raise an alarm, but at least 0.5 (LEAST).
+most ALARMS of the good (or merely noisy) training pictures raise an alarm, but at least LEAST.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from runir.inspection.rules import REACH, Feature, Rule
 
 TARGET = Path(__file__).parents[1] / "src" / "runir" / "inspection" / "coefficients.py"
 PART = 256
-PENALTY = 5.0
+PENALTY = {"white": 5.0, "camera": 5.0, "darkness": 5.0, "blur": 10.0, "rain": 40.0}  # more where features are many
 ALARMS = 0.03
-LEAST = {"blur": 0.6, "rain": 0.7}  # these tasks harm a picture that does not need them
+LEAST = {"white": 0.5, "camera": 0.4, "darkness": 0.5, "blur": 0.55, "rain": 0.6}  # more where the task can do harm
 GOOD = ("clean", "soft", "faint", "awgn", "gray-awgn", "lol-target")  # but for noise
 GOOD_WEIGHT = 3.0  # a false alarm on these costs so many times as much as a fault that is overlooked
 RULES = {
     "white": ("light_high", "light_mid", "sigma", "texture_high"),
-    "camera": ("sigma", "light_mid", "colour_low", "colour_mid", "texture_mid", "jpeg"),
+    "camera": ("sigma", "light_mid", "colour_low", "colour_mid", "texture_mid", "texture_high", "jpeg"),
     "darkness": ("mean", "bright", "brightest"),
     "blur": (
         *("short", "typical", "uneven", "rise"),
@@ -58,6 +58,7 @@ LABELS = {  # white noise, camera noise, darkness, blur, rain
     "awgn": (1, ANY, 0, 0, 0),
     "gray-awgn": (1, ANY, 0, 0, 0),
     "camera": (ANY, 1, 0, 0, 0),
+    "coarse": (ANY, 1, 0, 0, 0),  # camera noise that the camera has smoothed
     "blur": (ANY, ANY, 0, 1, 0),  # has noise of its own, which the deblurrer removes
     "rain": (0, ANY, 0, 0, 1),  # may be a JPEG file
     "lowlight": (ANY, ANY, 1, 0, 0),
@@ -66,7 +67,12 @@ LABELS = {  # white noise, camera noise, darkness, blur, rain
     "lol-input": (ANY, ANY, 1, ANY, 0),
     "lol-target": (ANY, ANY, 0, ANY, 0),
 }
-VISIBLE = {"camera": 36.0, "blur": 34.0, "rain": 34.0}  # dB: with less damage than that, a sample counts for no rule
+VISIBLE = {
+    "camera": 36.0,
+    "coarse": 36.0,
+    "blur": 34.0,
+    "rain": 34.0,
+}  # dB: with less damage than that, a sample counts for no rule
 
 
 def main() -> None:
@@ -136,9 +142,11 @@ def degraded(path: Path, seed: int) -> Iterator[tuple[str, Pixels, Pixels]]:
     specs += 2 * [("camera", "camera"), ("blur", "blur"), ("rain", "rain:dry=0")]
     for kind, spec in specs:
         yield kind, parse_degradation(spec).apply(clean, rng), clean
+    noise = parse_degradation("camera:jpeg=none").apply(clean, rng) - clean
+    yield "coarse", clean + softened(noise, rng.uniform(0.4, 1.0)), clean
     for kind, spec in (("blur+awgn", "blur:size=8-31,sigma=0"), ("rain+awgn", "rain:dry=0")):
-        noise = parse_degradation(f"awgn:{rng.uniform(10.0, 30.0):.3f}")
-        yield kind, noise.apply(parse_degradation(spec).apply(clean, rng), rng), clean
+        white = parse_degradation(f"awgn:{rng.uniform(10.0, 30.0):.3f}")
+        yield kind, white.apply(parse_degradation(spec).apply(clean, rng), rng), clean
 
 
 def softened(picture: Pixels, sigma: float) -> Pixels:
@@ -167,10 +175,10 @@ def fit(rule: str, index: int, samples: list[Mapping[str, Any]]) -> Rule:
     weight = np.where(truth == 1, 0.5 / share, 0.5 / (1.0 - share)) * np.where(good & (truth == 0), GOOD_WEIGHT, 1.0)
     mean, scale = values[counts].mean(0), values[counts].std(0) + 1e-3
     terms = with_products(np.clip((values - mean) / scale, -REACH, REACH))
-    beta = logistic(terms[counts], truth[counts], weight[counts])
+    beta = logistic(terms[counts], truth[counts], weight[counts], PENALTY[rule])
     scores = 1.0 / (1.0 + np.exp(-np.clip(terms @ beta[:-1] + beta[-1], -50, 50)))
     alarms = float(np.quantile(scores[good & counts & (truth == 0)], 1.0 - ALARMS))
-    threshold = math.ceil(100 * min(0.95, max(LEAST.get(rule, 0.5), alarms))) / 100
+    threshold = math.ceil(100 * min(0.95, max(LEAST[rule], alarms))) / 100
     found = {kind: f"{(scores[kinds == kind] >= threshold).mean():.2f}" for kind in dict.fromkeys(kinds.tolist())}
     print(f"{rule} (from {threshold}):", ", ".join(f"{kind} {rate}" for kind, rate in found.items()))
     linear, pairs = beta[: len(names)], dict(zip(product_indices(len(names)), beta[len(names) : -1], strict=True))
@@ -191,10 +199,10 @@ def with_products(z: NDArray[Any]) -> NDArray[Any]:
     return np.column_stack([z, *(z[:, i] * z[:, j] for i, j in product_indices(z.shape[1]))])
 
 
-def logistic(z: NDArray[Any], truth: NDArray[Any], weight: NDArray[Any]) -> NDArray[Any]:
+def logistic(z: NDArray[Any], truth: NDArray[Any], weight: NDArray[Any], strength: float) -> NDArray[Any]:
     """Weights of penalised logistic regression, the offset last (not penalised)."""
     wide = np.column_stack([z, np.ones(len(z))])
-    penalty = np.diag([PENALTY] * z.shape[1] + [1e-6])
+    penalty = np.diag([strength] * z.shape[1] + [1e-6])
     beta: NDArray[Any] = np.zeros(wide.shape[1])
     for _ in range(100):
         p = 1.0 / (1.0 + np.exp(-np.clip(wide @ beta, -30.0, 30.0)))

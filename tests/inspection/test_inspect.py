@@ -147,7 +147,7 @@ def test_findings_become_plain_data() -> None:
     assert data["noise"]["kind"] == "white"
     for finding in data.values():
         assert 0 <= finding["score"] <= 1
-        assert 0.5 <= finding["threshold"] < 1
+        assert 0.3 <= finding["threshold"] < 1
         assert "\n" not in finding["text"]
 
 

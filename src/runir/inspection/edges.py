@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from runir.inspection.crops import Pixels, planes
 
 STEPS = ((0, 1), (1, 1), (1, 0), (1, -1))  # (down, right) of a pixel step: 0, 45, 90, 135 degrees, y downwards
-SPANS = (8, 16, 28)  # pixels over which a rise is looked for
+SPANS = (8, 16)  # pixels over which a rise is looked for
 STRONG = 0.02  # share of places, those of the largest rise, that count as edges
 
 
@@ -31,9 +31,9 @@ class Edges:
 
     Attributes:
         rise: of a strong edge, 8-bit levels of light, median over directions.
-        short, long, wide: steepest slope over two pixels as share of the rise over 8, 16 and 28 pixels, above 0: of the
-        best edges (top tenth) in the direction where they are least steep; typical, typical_long: of the median edge
-        over 8 and 16 pixels, mean of directions.
+        short, long: steepest slope over two pixels as share of the rise over 8 and 16 pixels, above 0: of the best
+        edges (top tenth) in the direction where they are least steep; typical: as short, of the median edge, mean of
+        directions.
         uneven: ratio of the steepest to the least steep direction, >= 1.
         direction: degrees from the horizontal, counter-clockwise, [0, 180): where edges are least steep.
     """
@@ -41,9 +41,7 @@ class Edges:
     rise: float
     short: float
     long: float
-    wide: float
     typical: float
-    typical_long: float
     uneven: float
     direction: int
 
@@ -53,15 +51,13 @@ def edges(crops: Sequence[Pixels]) -> Edges:
     lights = [planes(crop)[0] * np.float32(3**-0.5 if crop.shape[2] == 3 else 1.0) for crop in crops]
     table = np.array([[_steepness(lights, step, span) for span in SPANS] for step in STEPS])
     best, typical, rise = table[..., 0], table[..., 1], table[..., 2]
-    short, long, wide = best.T
+    short, long = best.T
     worst = int(np.argmin(long))
     return Edges(
         rise=float(np.median(rise[:, 1])),
         short=float(short.min()),
         long=float(long.min()),
-        wide=float(wide.min()),
         typical=float(typical[:, 0].mean()),
-        typical_long=float(typical[:, 1].mean()),
         uneven=float(long.max() / max(long.min(), 1e-3)),
         direction=(0, 135, 90, 45)[worst],
     )

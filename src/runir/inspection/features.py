@@ -53,10 +53,7 @@ def features(detail: Detail | None, light: Brightness) -> dict[str, float]:
         "texture_high": math.log(n.texture_high),
         "jpeg": detail.jpeg,
         "short": math.log(e.short),
-        "long": math.log(e.long),
-        "wide": math.log(e.wide),
         "typical": math.log(e.typical),
-        "typical_long": math.log(e.typical_long),
         "uneven": math.log(e.uneven),
         "rise": math.log(5.0 + e.rise),
         "upright": math.log(detail.rain.upright),
@@ -66,12 +63,11 @@ def features(detail: Detail | None, light: Brightness) -> dict[str, float]:
 
 
 def _of_streaks(s: Streaks, prefix: str) -> dict[str, float]:
-    excess = {name: getattr(s, name) for name in ("calm", "half", "calm_all", "half_all", "across")}
+    excess = {name: getattr(s, name) for name in ("calm", "half", "across")}
     found = {name: math.asinh(5.0 * value) for name, value in excess.items()}
     found |= {
         "ridges": math.log(0.1 + s.ridges),
         "surplus": math.log(s.surplus),
-        "strong": math.log(s.strong),
         "leaning": math.log(s.leaning),
     }
     return {prefix + name: value for name, value in found.items()}

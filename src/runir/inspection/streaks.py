@@ -25,7 +25,7 @@ FALLING = (-48, -36, -24, -12, 0, 12, 24, 36, 48)  # degrees from the vertical
 ACROSS = (66, 90, 114)  # where no rain falls: for comparison
 LENGTH = 11  # pixels along a line that are averaged
 SIDE = 4  # pixels to either side of it
-TILE = 48
+TILE = 48  # about the side of the places that are compared, in pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +34,17 @@ class Streaks:
 
     Attributes:
         ridges: mean strength of ridges in the direction that has most of them, 8-bit levels of light.
-        surplus: ridges over valleys in that direction (1: balanced), by mean; strong: by their 99th percentiles.
+        surplus: ridges over valleys in that direction (1: balanced), by mean.
         calm, half: ridges less valleys in that direction, 8-bit levels, of the tile at the lower quartile and of the
-        median tile (noise alone: 0); calm_all, half_all: the same, of all falling directions together.
-        across: as `half_all`, near the horizontal, where there is no rain.
+        median tile (noise alone: 0). across: as `half`, near the horizontal, where there is no rain.
         leaning: ridges over ridges in the mean direction.
         angle: of that direction, degrees from the vertical, positive to the right at the bottom.
     """
 
     ridges: float
     surplus: float
-    strong: float
     calm: float
     half: float
-    calm_all: float
-    half_all: float
     across: float
     leaning: float
     angle: int
@@ -85,15 +81,12 @@ def streaks(lights: Sequence[NDArray[np.float32]]) -> Streaks:
     most = max(range(len(FALLING)), key=lambda k: float((falling[k].ridges - falling[k].valleys).mean()))
     top = falling[most]
     excess = top.ridges - top.valleys
-    excess_all, excess_across = (np.mean([x.ridges - x.valleys for x in part], 0) for part in (falling, across))
+    excess_across = np.mean([line.ridges - line.valleys for line in across], 0)
     return Streaks(
         ridges=float(top.ridges.mean()),
         surplus=_ratio(top.ridges.mean(), top.valleys.mean()),
-        strong=(top.high_ridge + 1.0) / (top.high_valley + 1.0),
         calm=float(np.quantile(excess, 0.25)),
         half=float(np.median(excess)),
-        calm_all=float(np.quantile(excess_all, 0.25)),
-        half_all=float(np.median(excess_all)),
         across=float(np.median(excess_across)),
         leaning=_ratio(top.ridges.mean(), np.mean([line.ridges.mean() for line in lines])),
         angle=FALLING[most],
@@ -102,12 +95,10 @@ def streaks(lights: Sequence[NDArray[np.float32]]) -> Streaks:
 
 @dataclass(frozen=True, slots=True)
 class _Lines:
-    """Of one direction: mean ridge and valley of each tile, and 99th percentiles of the picture."""
+    """Of one direction: mean ridge and valley of each tile."""
 
     ridges: NDArray[np.float32]
     valleys: NDArray[np.float32]
-    high_ridge: float
-    high_valley: float
 
 
 def _ratio(above: np.floating[Any], below: np.floating[Any]) -> float:
@@ -119,17 +110,15 @@ def _lines(lights: Sequence[NDArray[np.float32]], angle: int) -> _Lines:
     reach = LENGTH // 2
     line = [(round(along[0] * t), round(along[1] * t)) for t in range(-reach, reach + 1)]
     side = round(-along[1] * SIDE), round(along[0] * SIDE)
-    tiles, peaks = [], []
+    tiles = []
     for light in lights:
         mean = _mean_of_shifts(light, line, reach)
         near, *ends = (_inner(mean, s * side[0], s * side[1]) for s in (0, 1, -1))
         ridge = np.maximum(near - np.maximum(*ends), 0)
         valley = np.maximum(np.minimum(*ends) - near, 0)
         tiles.append(np.stack([_tile_means(ridge), _tile_means(valley)]))
-        peaks.append(np.stack([ridge.ravel()[::3], valley.ravel()[::3]]))
-    means, values = np.concatenate(tiles, 1), np.concatenate(peaks, 1)
-    high = np.quantile(values, 0.99, axis=1)
-    return _Lines(means[0], means[1], float(high[0]), float(high[1]))
+    ridges, valleys = np.concatenate(tiles, 1)
+    return _Lines(ridges, valleys)
 
 
 def _halve(light: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -138,11 +127,10 @@ def _halve(light: NDArray[np.float32]) -> NDArray[np.float32]:
     return (even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]) * np.float32(0.25)
 
 
-def _uprightness(light: NDArray[np.float32]) -> NDArray[np.float32]:
+def _uprightness(light: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
     """Energy of horizontal over vertical steps, by tile."""
     right, down = light[1:, 1:] - light[1:, :-1], light[1:, 1:] - light[:-1, 1:]
-    half = np.float32(0.5)  # so that flat tiles give 1
-    return (_tile_means(right**2) + half) / (_tile_means(down**2) + half)
+    return (_tile_means(right**2) + 0.5) / (_tile_means(down**2) + 0.5)
 
 
 def _tile_means(plane: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -160,7 +148,8 @@ def _mean_of_shifts(light: NDArray[np.float32], shifts: Sequence[tuple[int, int]
     total = np.zeros((height, width), np.float32)
     for dy, dx in shifts:
         total += light[margin + dy : margin + dy + height, margin + dx : margin + dx + width]
-    return total / np.float32(len(shifts))
+    total /= len(shifts)
+    return total
 
 
 def _inner(plane: NDArray[np.float32], down: int, right: int) -> NDArray[np.float32]:

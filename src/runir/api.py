@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from runir.errors import UsageError, nearest
 from runir.images import EXTENSIONS
 from runir.images.messages import line
+from runir.images.picture import ENDINGS, READ_ONLY_EXTENSIONS
 from runir.images.place import check_free
 from runir.images.read import check_is_file
 from runir.inference import Restorer
@@ -66,6 +67,8 @@ def choose(task: str | None, model: str | None, look: Callable[[], Findings], fa
     Raises:
         UsageError: an unknown task, a model of another task, or a model beside several tasks.
     """
+    if fast and model is not None:
+        raise UsageError(f"model {model!r} and fast: give one of the two")
     if task is None:
         return Chosen((model or model_of("denoise", fast),))
     if task == AUTO:
@@ -74,6 +77,8 @@ def choose(task: str | None, model: str | None, look: Callable[[], Findings], fa
         steps = plan(look())
         return Chosen(tuple(model_of(s.task, fast) for s in steps), tuple(s.reason for s in steps))
     names = [name.strip() for name in task.split(",")]
+    if AUTO in names:
+        raise UsageError(f"task {task!r}: 'auto' stands alone, it finds the tasks itself")
     models = tuple(model_of(name, fast) for name in names)
     if model is None:
         return Chosen(models)
@@ -104,8 +109,10 @@ class Kit:
 
 
 def default_output(path: Path, what: str = "restored", ending: str | None = None) -> Path:
-    """NAME.restored.EXT beside the input."""
-    return path.with_name(f"{path.stem}.{what}{ending or path.suffix}")
+    """NAME.restored.EXT beside the input; .tif for what can only be read."""
+    if ending is None:
+        ending = ENDINGS["TIFF"] if path.suffix.lower() in READ_ONLY_EXTENSIONS else path.suffix
+    return path.with_name(f"{path.stem}.{what}{ending}")
 
 
 def check_paths(source: Path, output: Path | None, overwrite: bool, default: Path | None = None) -> Path:
@@ -212,8 +219,10 @@ def restore(
         return Path(restore_file(kit.get(chosen.models), source, target, options).output)
     if output is not None:
         raise UsageError("output is for files; for an array use the returned array")
-    chosen = choose(task, model, lambda: inspect(as_picture(picture)), fast)
-    result = np.array(picture, np.float32)
+    check_strength(strength)
+    source = as_picture(picture)
+    chosen = choose(task, model, lambda: inspect(source), fast)
+    result = source.reshape(np.shape(picture)).copy()
     for restorer in kit.get(chosen.models):
         result = restorer(result, strength=strength, tta=tta)
     return result

@@ -11,7 +11,7 @@ from runir.cli.main import main
 from runir.degradations import awgn, parse_degradation
 from runir.evaluation import psnr
 from runir.images import Picture, read_picture, write_picture
-from runir.inference import Restorer, file
+from runir.inference import Restorer, part
 
 DATA = Path(__file__).parents[1] / "data"
 FAST = ("--model", "run-t.denoise")
@@ -36,10 +36,10 @@ def pixels(path: Path) -> np.ndarray:
 def test_a_preview_is_that_part_of_the_whole_result(noisy: Path) -> None:
     assert run(noisy, *FAST, "--preview", "100,60,90,80") == 0
     assert run(noisy, *FAST) == 0
-    part = pixels(noisy.with_name("noisy.preview.png"))
-    assert part.shape == (80, 90, 3)
+    shown = pixels(noisy.with_name("noisy.preview.png"))
+    assert shown.shape == (80, 90, 3)
     whole = pixels(noisy.with_name("noisy.restored.png"))[60:140, 100:190]
-    np.testing.assert_array_equal(part, whole)
+    np.testing.assert_array_equal(shown, whole)
 
 
 def test_a_preview_beyond_the_edge_is_cut_and_outside_it_refused(
@@ -111,6 +111,15 @@ def test_auto_says_what_it_found_and_does_it(noisy: Path, capsys: pytest.Capture
     assert psnr(pixels(noisy.with_name("noisy.restored.png")), clean) > psnr(pixels(noisy), clean) + 7
 
 
+def test_nothing_to_do_is_a_copy_of_the_file(tmp_path: Path) -> None:
+    Image.open(DATA / "house.webp").convert("RGB").save(tmp_path / "a.jpg", quality=90)
+    assert run(tmp_path / "a.jpg", "--strength", "0") == 0
+    assert (tmp_path / "a.restored.jpg").read_bytes() == (tmp_path / "a.jpg").read_bytes()
+    assert run(tmp_path / "a.jpg", "--strength", "0", "-o", tmp_path / "a.png") == 0
+    assert np.abs(pixels(tmp_path / "a.png") - pixels(tmp_path / "a.jpg")).max() <= 1
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.jpg", "a.png", "a.restored.jpg"]
+
+
 def test_auto_leaves_a_clean_picture_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     clean = tmp_path / "house.webp"
     clean.write_bytes((DATA / "house.webp").read_bytes())
@@ -140,11 +149,20 @@ def test_tasks_follow_one_another(tmp_path: Path, capsys: pytest.CaptureFixture[
         (["--device", "npu"], "npu"),
         (["--max-pixels", "1000"], "240 x 240"),
         (["--max-pixels", "0"], "max-pixels"),
+        (["--fast", "--model", "run-t.denoise"], "one of the two"),
+        (["--task", "auto,denoise"], "stands alone"),
+        (["--recursive"], "for folders"),
+        (["-o", "same.png", "--compare", "same.png"], "another name"),
     ],
 )
 def test_wrong_choices_are_refused(
-    noisy: Path, capsys: pytest.CaptureFixture[str], words: list[str], expected: str
+    noisy: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    expected: str,
 ) -> None:
+    monkeypatch.chdir(noisy.parent)
     assert run(noisy, *words) == (1 if "1000" in words else 2)
     error = capsys.readouterr().err
     assert expected in error
@@ -157,11 +175,30 @@ def test_a_long_job_is_announced(
 ) -> None:
     import runir.cli.restore as module
 
-    assert run(noisy, *FAST) == 0
+    wide = noisy.with_name("wide.png")
+    Image.fromarray(np.tile(pixels(noisy).astype(np.uint8), (1, 6, 1))).save(wide)
+    assert run(wide, *FAST) == 0
     assert capsys.readouterr().err == ""
-    monkeypatch.setattr(module, "LONG_S", -1.0)
-    assert run(noisy, *FAST, "--overwrite") == 0
-    assert "1 tiles, about 0 s" in capsys.readouterr().err
+    clock = iter(range(0, 1000, 10))
+    monkeypatch.setattr(module.time, "perf_counter", lambda: float(next(clock)))
+    bar = module._Bar(live=False)
+    for done in range(1, 5):
+        bar(done, 4)
+    assert capsys.readouterr().err == "4 tiles, about 20 s\n"  # 10 s each, the first left out, two to go
+
+
+def test_floats_that_are_no_numbers_are_replaced_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import tifffile
+
+    picture = np.full((40, 50, 3), 0.5, np.float32)
+    picture[3, 4], picture[5, 6], picture[7, 8] = np.nan, np.inf, -np.inf
+    tifffile.imwrite(tmp_path / "a.tif", picture, photometric="rgb")
+    assert run(tmp_path / "a.tif", *FAST) == 0
+    assert "9 values that are no numbers were replaced" in capsys.readouterr().out
+    result = tifffile.imread(tmp_path / "a.restored.tif")
+    assert result.dtype == np.float32
+    assert np.isfinite(result).all()
+    assert np.abs(result[20:] - 0.5).max() < 0.02
 
 
 def test_colours_under_transparency_come_back_bit_exact(tmp_path: Path) -> None:
@@ -189,9 +226,24 @@ def test_hidden_colours_do_not_bleed(tmp_path: Path) -> None:
     assert np.abs(results[0] - results[1]).max() <= 2
 
 
+@pytest.mark.parametrize("rows", [(0, 60), (0, 64), (64, 128), (0, 128), (100, 200), (0, 200)])
+def test_hidden_colours_do_not_bleed_wherever_they_lie(tmp_path: Path, rows: tuple[int, int]) -> None:
+    """The file is read in strips of 64 rows; none of its edges may show."""
+    results = []
+    for hidden in ((255, 0, 0), (128, 128, 128)):
+        picture = np.full((200, 64, 4), (128, 128, 128, 255), np.uint8)
+        picture[slice(*rows)] = (*hidden, 0)
+        Image.fromarray(picture).save(tmp_path / "a.png")
+        assert run(tmp_path / "a.png", *FAST, "--overwrite") == 0
+        result = np.asarray(Image.open(tmp_path / "a.restored.png")).astype(int)
+        np.testing.assert_array_equal(result[slice(*rows)], picture[slice(*rows)])
+        results.append(np.delete(result, slice(*rows), axis=0)[..., :3])
+    assert results[0].size == 0 or np.abs(results[0] - results[1]).max() <= 2
+
+
 def test_a_file_larger_than_a_chunk_is_the_same_as_in_memory(tmp_path: Path) -> None:
     clean = read_picture(DATA / "hippo.webp").pixels
-    tall = np.concatenate([clean, clean[::-1]] * 3)[: 9 * file.CHUNK + 7]
+    tall = np.concatenate([clean, clean[::-1]] * 3)[: 9 * part.CHUNK + 7]
     write_picture(Picture(np.ascontiguousarray(tall)), tmp_path / "a.png")
     assert run(tmp_path / "a.png", *FAST) == 0
     expected = np.rint(Restorer("run-t.denoise")(tall).clip(0, 1) * 255)

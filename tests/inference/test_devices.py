@@ -27,7 +27,9 @@ def fake(monkeypatch: pytest.MonkeyPatch, providers: list[str], openvino: list[s
         (CPU, ["CPU", "GPU"], ("auto", "auto"), ("openvino", "cpu")),  # an integrated GPU only on request
         (CUDA, ["CPU"], ("auto", "auto"), ("onnxruntime", "cuda")),
         (DML, ["CPU"], ("auto", "auto"), ("onnxruntime", "directml")),
-        (COREML, ["CPU"], ("auto", "auto"), ("onnxruntime", "coreml")),
+        (COREML, ["CPU"], ("auto", "auto"), ("openvino", "cpu")),  # every build for macOS has it
+        (COREML, ["CPU"], ("auto", "gpu"), ("onnxruntime", "coreml")),
+        (COREML, ["CPU"], ("auto", "coreml"), ("onnxruntime", "coreml")),
         (CUDA, ["CPU"], ("auto", "cpu"), ("openvino", "cpu")),
         (CUDA, ["CPU"], ("openvino", "auto"), ("openvino", "cpu")),
         (CUDA, ["CPU"], ("onnxruntime", "cpu"), ("onnxruntime", "cpu")),

@@ -67,7 +67,8 @@ class PictureWorker:
 
     def load(self, source: Path, result: Path) -> Opened:
         """Look what it needs, open it, and begin its result."""
-        return Opened(FileWork(source, result, self._details), self._choose(source))
+        chosen = self._choose(source)  # first: what is opened has to be let go again
+        return Opened(FileWork(source, result, self._details), chosen)
 
     def compute(self, item: Opened, tick: Tick) -> Opened:
         """Read, restore and encode it, strip by strip."""

@@ -6,22 +6,23 @@ import argparse
 import json
 from pathlib import Path
 
-from runir.images import read_picture
-from runir.inspection import Findings, Step, inspect, plan
+from runir.images import open_picture
+from runir.inspection import Findings, Step, plan
+from runir.inspection.files import inspect_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare this verb's arguments."""
-    parser.add_argument("input", type=Path, metavar="FILE", help="a JPEG, PNG, WebP or TIFF file of 8 bits per channel")
+    parser.add_argument("input", type=Path, metavar="FILE", help="a picture file")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 
 
 def run(options: argparse.Namespace) -> int:
     """Inspect one file and print what was found."""
-    pixels = read_picture(options.input).pixels
-    findings = inspect(pixels)
+    with open_picture(options.input) as reader:
+        height, width = reader.info.height, reader.info.width
+    findings = inspect_file(options.input)
     steps = plan(findings)
-    height, width = pixels.shape[:2]
     if options.json:
         shown = {
             "input": str(options.input),

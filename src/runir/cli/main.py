@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 
 from runir._version import __version__
@@ -40,6 +43,19 @@ def _parser(only: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM (`kill`, a shutdown) ends a run as Ctrl-C does: with nothing half-written left."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
@@ -48,14 +64,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file name may hold bytes that are no text
     try:
-        options = _parser(verb).parse_args(words)
-        code: int = import_module(f"runir.cli.{options.verb}").run(options)
+        with _terminated_as_interrupted():
+            options = _parser(verb).parse_args(words)
+            code: int = import_module(f"runir.cli.{options.verb}").run(options)
     except RunirError as error:
         print(f"runir: {error}", file=sys.stderr)
         return error.exit_code
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         print(f"runir: {where}{error.strerror or error}; check the disk and the permissions", file=sys.stderr)
+        return 1
+    except MemoryError:
+        print("runir: not enough memory; close other programs, or use fewer --jobs", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("runir: interrupted; nothing half-written was left", file=sys.stderr)

@@ -12,10 +12,11 @@ from runir.api import AUTO, DEFAULT_QUALITY, Chosen, check_paths, choose, defaul
 from runir.cli import folder
 from runir.cli.options import add_engine_options, build_kit
 from runir.errors import UsageError
-from runir.images.picture import ENDINGS, EXTENSIONS, READ_ONLY_EXTENSIONS, SUPPORTED
+from runir.images.picture import ENDINGS, EXTENSIONS, SUPPORTED
 from runir.images.writer import container_of
 from runir.inference.compare import compare
-from runir.inference.file import FileOptions, Region, Restored, restore_file
+from runir.inference.file import FileOptions, Restored, restore_file
+from runir.inference.part import Region
 from runir.inference.restorer import check_strength
 from runir.inspection.files import inspect_file
 
@@ -43,8 +44,10 @@ def _add_file_arguments(parser: argparse.ArgumentParser) -> None:
     quality = f"of lossy formats, 1 to 100 (default {DEFAULT_QUALITY})"
     parser.add_argument("--quality", type=int, default=DEFAULT_QUALITY, metavar="Q", help=quality)
     parser.add_argument("--format", metavar="F", help=f"write as {', '.join(f.lower() for f in SUPPORTED)}")
-    parser.add_argument("--bit-depth", type=int, choices=(8, 16, 32), help="of the result (default: as it came)")
-    parser.add_argument("--max-pixels", type=int, metavar="N", help="refuse larger pictures (default: 2^31)")
+    parser.add_argument(
+        "--bit-depth", type=int, choices=(8, 10, 12, 16, 32), help="of the result (default: as it came)"
+    )
+    parser.add_argument("--max-pixels", type=int, metavar="N", help="refuse larger pictures (default: 2^32)")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing OUT (never IN)")
     parser.add_argument("--preview", type=_region, metavar="X,Y,W,H", help="restore and write only this part, at 1:1")
     parser.add_argument("--compare", type=Path, metavar="FILE", help="also write a before/after picture")
@@ -71,6 +74,13 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"max-pixels = {options.max_pixels}: at least 1 is needed")
     if options.input.is_dir():
         return folder.run_folder(options)
+    for name, value in (
+        ("recursive", options.recursive),
+        ("jobs", options.jobs),
+        ("max-failures", options.max_failures),
+    ):
+        if value:
+            raise UsageError(f"--{name} is for folders; {options.input} is none")
     return _run_file(options)
 
 
@@ -95,6 +105,8 @@ def _run_file(options: argparse.Namespace) -> int:
     target = check_paths(source, options.output, options.overwrite, default)
     if options.compare is not None:
         check_paths(source, options.compare, options.overwrite)
+        if options.compare.resolve() == target.resolve():
+            raise UsageError(f"{options.compare}: is the result; give --compare another name")
     chosen = choose(
         options.task, options.model, lambda: inspect_file(source, max_pixels=details.max_pixels), options.fast
     )
@@ -116,7 +128,7 @@ def _ending(options: argparse.Namespace) -> str | None:
         if options.output is not None and EXTENSIONS.get(options.output.suffix.lower(), container) != container:
             raise UsageError(f"{options.output}: its ending is not that of --format {options.format}; leave one out")
         return ENDINGS[container]
-    return ENDINGS["TIFF"] if options.input.suffix.lower() in READ_ONLY_EXTENSIONS else None
+    return None
 
 
 def _show(options: argparse.Namespace, done: Restored, chosen: Chosen) -> None:
@@ -126,7 +138,7 @@ def _show(options: argparse.Namespace, done: Restored, chosen: Chosen) -> None:
     for reason in chosen.reasons:
         print(f"found {reason}")
     if options.task == AUTO and not chosen.models:
-        print("found nothing to repair: the picture was copied")
+        print("found nothing to repair: the picture is as it was")
     for note in done.notes:
         print(f"note: {note}")
     models = " + ".join(done.models) or "no model"
@@ -137,14 +149,18 @@ class _Bar:
     """Says how long it will take, on a terminal as a line that is kept up to date."""
 
     def __init__(self, live: bool) -> None:
-        self._live, self._begun, self._said = live, time.perf_counter(), False
+        self._live, self._said = live, False
+        self._first = (0, 0.0)  # tiles done and the time at the first call: what came before was warming up
 
     def __call__(self, done: int, total: int) -> None:
-        spent = time.perf_counter() - self._begun
-        left = spent / done * (total - done)
+        now = time.perf_counter()
+        if not self._first[0]:
+            self._first = (done, now)
+            return
+        left = (now - self._first[1]) / (done - self._first[0]) * (total - done)
+        if not self._said and left > LONG_S:
+            print(f"{total} tiles, about {left:.0f} s", file=sys.stderr, flush=True)
+        self._said = True
         if self._live:
             text = f"\r{done}/{total} tiles, {left:.0f} s left " if done < total else "\r" + " " * 40 + "\r"
             print(text, end="", file=sys.stderr, flush=True)
-        elif not self._said and left > LONG_S:
-            print(f"{total} tiles, about {left:.0f} s", file=sys.stderr, flush=True)
-            self._said = True

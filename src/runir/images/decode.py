@@ -176,7 +176,18 @@ def _cmyk_to_srgb(image: vips.Image) -> tuple[vips.Image, str]:
 
 
 def _shrunk(image: vips.Image, factor: int) -> NDArray[np.float32]:
-    small: NDArray[Any] = image.cast("float").shrink(factor, factor, ceil=True).numpy()
+    """Means of squares; of colours, over the pixels that can be seen at all (0 where none can)."""
+    floats = image.cast("float")
+    if image.bands in (2, 4):
+        seen = (image[image.bands - 1] > 0).ifthenelse(1.0, 0.0).cast("float")
+        colours = (floats[: image.bands - 1] if image.bands == 4 else floats[0]) * seen
+        sums = colours.bandjoin([floats[image.bands - 1], seen])
+        means = sums.shrink(factor, factor, ceil=True)
+        share = means[image.bands]
+        shown = (means[: image.bands - 1] if image.bands == 4 else means[0]) / (share > 0).ifthenelse(share, 1.0)
+        floats = shown.bandjoin(means[image.bands - 1])
+        factor = 1
+    small: NDArray[Any] = floats.shrink(factor, factor, ceil=True).numpy()
     means = small.reshape(small.shape[0], small.shape[1], image.bands)
     scale = {"uchar": 255, "ushort": 65535}.get(image.format, 1)
     scaled: NDArray[np.float32] = np.divide(means, np.float32(scale), dtype=np.float32)

@@ -40,6 +40,8 @@ class VipsEncoder:
 
     def write(self, rows: Raw) -> None:
         """Take the next rows: h x W x bands of uint8, or of uint16 for 10 and 12 bits."""
+        if isinstance(self._fault, OSError | MemoryError):  # a full disk, say: why go on
+            raise self._fault
         if self._fault is None:  # else `finish` tells
             self._png.write(rows if self._bits == 8 else squeeze(rows, self._bits))
 
@@ -93,6 +95,8 @@ class VipsEncoder:
 
     def _take(self, data: Any) -> int:
         """Take bytes of the encoded file; what cannot be written is told by `finish`."""
+        if self._fault is not None:
+            return -1
         try:
             if self._container != "JPEG":
                 self._whole += bytes(data)

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import secrets
+import shutil
 from pathlib import Path
 from typing import BinaryIO
 
@@ -96,6 +97,19 @@ def place(data: bytes, path: Path, overwrite: bool) -> None:
         raise draft.failed(fault) from fault
     finally:
         draft.discard()
+
+
+def copy_file(source: Path, path: Path, overwrite: bool) -> None:
+    """Copy a file, byte for byte, as `place` writes one. Raises what `place` raises, and OSError for `source`."""
+    with source.open("rb") as file:
+        draft = Draft(path, overwrite)
+        try:
+            shutil.copyfileobj(file, draft.file, 1 << 20)
+            draft.commit()
+        except OSError as fault:
+            raise draft.failed(fault) from fault
+        finally:
+            draft.discard()
 
 
 def _move(temporary: Path, target: Path, overwrite: bool) -> None:

@@ -7,13 +7,14 @@ from typing import Literal
 
 import numpy as np
 
-from runir.images import Picture, open_picture, to_float, write_picture
-from runir.inference.file import Region
-from runir.inference.reduce import shrink
+from runir.images import Picture, finite, open_picture, to_float, write_picture
+from runir.inference.part import Region
+from runir.inference.reduce import block_means
 from runir.inference.restorer import Array, as_rgb
 
 Style = Literal["split", "side"]
 SIDE = 1600  # pixels of each view's longer side at most
+STRIP = 64  # rows of the view that are made at once
 GAP = 8  # white pixels between views side by side
 LINE = 2  # width of the white line of a split view
 
@@ -34,6 +35,8 @@ def compare(
     Larger views are shrunk to 1600 pixels. Raises UsageError or RunirError as reading and writing do.
     """
     views = [_view(before, region), _view(after, None)]
+    with open_picture(after) as reader:
+        icc = reader.info.icc
     height, width = (min(sizes) for sizes in zip(*(v.shape[:2] for v in views), strict=True))
     left, right = (v[:height, :width] for v in views)
     if style == "side":
@@ -43,7 +46,7 @@ def compare(
         middle = width // 2
         shown[:, middle:] = right[:, middle:]
         shown[:, max(0, middle - LINE // 2) : middle + LINE // 2] = 1
-    write_picture(Picture(np.ascontiguousarray(shown)), target, overwrite=overwrite)
+    write_picture(Picture(np.ascontiguousarray(shown), icc=icc), target, overwrite=overwrite)
 
 
 def _view(path: Path, region: Region | None) -> Array:
@@ -52,5 +55,9 @@ def _view(path: Path, region: Region | None) -> Array:
         if region is None and max(info.height, info.width) > SIDE:
             return as_rgb(reader.reduced(SIDE)).clip(0, 1)
         part = (region or Region(0, 0, info.width, info.height)).inside(info.height, info.width)
-        rows, _ = reader.rows(part.y, part.y + part.height)
-    return as_rgb(shrink(to_float(rows[:, part.x : part.x + part.width]), SIDE)).clip(0, 1)
+        step, end = -(-max(part.height, part.width) // SIDE), part.y + part.height
+        strips = []
+        for top in range(part.y, end, step * STRIP):
+            rows, _ = reader.rows(top, min(end, top + step * STRIP))
+            strips.append(block_means(to_float(rows[:, part.x : part.x + part.width]), step))
+    return as_rgb(finite(np.concatenate(strips))[0]).clip(0, 1)

@@ -18,6 +18,7 @@ PROVIDERS = {
     "cpu": "CPUExecutionProvider",
 }
 ACCELERATED = ("cuda", "directml", "coreml")
+UNASKED = ("cuda", "directml")  # every build for macOS has CoreML, so it says nothing about what is wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,8 @@ def onnxruntime_providers() -> Sequence[str]:
 def choose(engine: str, device: str) -> list[Choice]:
     """What to try, best first.
 
-    "auto" on "auto" is a CUDA, DirectML or CoreML build of ONNX Runtime where one is installed (nobody installs those
-    by accident), else OpenVINO on the CPU. "gpu" is an Intel GPU through OpenVINO, else such a build.
+    "auto" on "auto" is a CUDA or DirectML build of ONNX Runtime where one is installed (nobody installs those by
+    accident), else OpenVINO on the CPU. "gpu" is an Intel GPU through OpenVINO, else CUDA, DirectML or CoreML.
 
     Raises UsageError for an unknown word, or a device that the engine cannot reach here.
     """
@@ -73,7 +74,7 @@ def choose(engine: str, device: str) -> list[Choice]:
 
 
 def _accelerated(device: str) -> list[Choice]:
-    wanted = ACCELERATED if device in ("auto", "gpu") else (device,)
+    wanted = {"auto": UNASKED, "gpu": ACCELERATED}.get(device, (device,))
     there = onnxruntime_providers()
     return [Choice("onnxruntime", name) for name in wanted if PROVIDERS[name] in there]
 

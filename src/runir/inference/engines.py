@@ -7,6 +7,7 @@ All agree within 1e-3 in float32.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
@@ -56,7 +57,7 @@ def _cgroup_quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
 def cache_folder() -> Path | None:
     """Where OpenVINO keeps compiled networks, so that the next start is quicker; None where no such folder can be had.
 
-    RUNIR_CACHE names another one, or none if it is empty.
+    RUNIR_CACHE names another one, or none if it is empty. A folder that others may write to is not used.
     """
     named = os.environ.get("RUNIR_CACHE")
     if named == "":
@@ -64,10 +65,13 @@ def cache_folder() -> Path | None:
     home = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     try:
         folder = Path(named or Path(home) / "runir").expanduser()
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.stat()
     except (OSError, RuntimeError):  # no such place, or no home
         return None
-    return folder if os.access(folder, os.W_OK) else None
+    # What stands there is loaded as a program would be: nobody else may have put it there.
+    strange = hasattr(os, "getuid") and (found.st_uid != os.getuid() or found.st_mode & 0o022)
+    return folder if os.access(folder, os.W_OK) and not strange else None
 
 
 class OpenVINOEngine:
@@ -92,11 +96,13 @@ class OpenVINOEngine:
         network = core.read_model(model.checked_onnx())
         self._compiled = core.compile_model(network, OPENVINO_DEVICES[device], options)
         self._request = self._compiled.create_infer_request()
+        self._lock = threading.Lock()  # one request, one output tensor
 
     def __call__(self, tile: Tile) -> Tile:
         """See Engine."""
-        self._request.infer([tile])
-        return np.array(self._request.get_output_tensor(0).data, np.float32)
+        with self._lock:
+            self._request.infer([tile])
+            return np.array(self._request.get_output_tensor(0).data, np.float32)
 
 
 class ONNXRuntimeEngine:
@@ -145,9 +151,14 @@ class TorchEngine:
         except ImportError as error:
             raise UsageError("engine torch is not installed: pip install 'runir[train]'") from error
         self._torch, self._network, self._threads = torch, load_network(model), threads
+        self._lock = threading.Lock()
 
     def __call__(self, tile: Tile) -> Tile:
         """See Engine."""
+        with self._lock:
+            return self._run(tile)
+
+    def _run(self, tile: Tile) -> Tile:
         torch = self._torch
         before = torch.get_num_threads()  # a setting of the whole process: put back what the caller had
         torch.set_num_threads(self._threads)
@@ -188,4 +199,8 @@ def build_engine(
 
 
 def _built(choice: Choice, model: Model, threads: int | None, precision: Precision) -> Engine:
-    return ENGINES[choice.engine](model, threads or available_threads(), precision, choice.device)
+    try:
+        return ENGINES[choice.engine](model, threads or available_threads(), precision, choice.device)
+    except RuntimeError as error:  # drivers
+        what = f"engine {choice.engine!r} does not start on {choice.device!r} ({' '.join(str(error).split())[:120]})"
+        raise UsageError(f"{what}; use --device cpu") from error

@@ -50,6 +50,10 @@ def ahead(items: Iterator[T], depth: int = 2) -> Generator[T, None, None]:
         thread.join()
 
 
+class _End:
+    """Stands behind the last item."""
+
+
 class Behind(Generic[T]):
     """Takes items and hands them to `consume` in a thread, in order; what it raises is raised by put() or at the end.
 
@@ -58,29 +62,33 @@ class Behind(Generic[T]):
 
     def __init__(self, consume: Callable[[T], None], depth: int = 2) -> None:
         """Depth: items that may wait."""
-        self._consume, self._queue = consume, Queue[T](depth)
+        self._consume, self._queue = consume, Queue[T | _End](depth)
         self._error: BaseException | None = None
-        self._stop, self._ended = threading.Event(), threading.Event()
+        self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="runir-write", daemon=True)
 
     def put(self, item: T) -> None:
         """Hand over an item; waits while `depth` items are waiting."""
+        self._put(item)
+        if self._error is not None:
+            raise self._error
+
+    def _put(self, item: T | _End) -> None:
         while self._error is None:
             try:
                 self._queue.put(item, timeout=_POLL_S)
             except Full:
                 continue
             return
-        raise self._error
 
     def _work(self) -> None:
         while not self._stop.is_set():
             try:
                 item = self._queue.get(timeout=_POLL_S)
             except Empty:
-                if self._ended.is_set():
-                    return
                 continue
+            if isinstance(item, _End):
+                return
             try:
                 self._consume(item)
             except BaseException as error:  # noqa: BLE001  handed to the thread that puts
@@ -94,7 +102,12 @@ class Behind(Generic[T]):
 
     def __exit__(self, kind: type[BaseException] | None, _: BaseException | None, __: TracebackType | None) -> None:
         """Wait for what was handed over, or drop it."""
-        (self._ended if kind is None else self._stop).set()
-        self._thread.join()
+        try:
+            if kind is None:
+                self._put(_End())
+                self._thread.join()
+        finally:  # also where the wait is interrupted
+            self._stop.set()
+            self._thread.join()
         if kind is None and self._error is not None:
             raise self._error

@@ -151,18 +151,19 @@ class Restorer:
         strength = check_strength(strength)
         plan = plan_tiles(source.height, source.width, self.card.tile, self.card.overlap)
         curve = None if self._exposure is None else self._exposure.coefficients(as_rgb(source.reduced(SIDE)))
-        kept: list[tuple[int, int]] = []
-        done = 0
+        done = kept = 0
 
         def cut(tile: NDArray[Any]) -> Array:
             rgb = as_rgb(to_float(tile))
-            return rgb if curve is None else brighten(rgb, curve)
+            if curve is None:
+                return rgb
+            return brighten(rgb, curve) + (rgb - rgb.clip(0, 1))  # what lies beyond white keeps its distance
 
         def restore(tile: Array, top: int, left: int) -> Array:
-            nonlocal done
+            nonlocal done, kept
             out, plausible = self._tile(tile, tta)
             if not plausible:
-                kept.append((max(0, left), max(0, top)))
+                kept += 1
             done += 1
             if progress is not None:
                 progress(done, len(plan))
@@ -175,9 +176,9 @@ class Restorer:
                 restored = before + np.float32(strength) * (restored - before)
             yield raw, restored
         if kept and notes is not None:
+            brightened = "" if curve is None else " (but for the brightness)"
             notes.append(
-                f"{len(kept)} of {len(plan)} tiles kept as they were (the first at {kept[0][0]},{kept[0][1]}): "
-                "the network's result was not plausible there"
+                f"{kept} of {len(plan)} tiles kept as they were{brightened}: the network's result was not plausible"
             )
 
     def _tile(self, tile: Array, tta: bool) -> tuple[Array, bool]:

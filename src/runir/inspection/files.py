@@ -6,12 +6,19 @@ from pathlib import Path
 
 import numpy as np
 
-from runir.images import MAX_PIXELS, open_picture, to_float
+from runir.images import MAX_PIXELS, PictureReader, fill_transparent, finite, open_picture, to_float
 from runir.inspection.crops import REDUCED, Box, Pixels, crop_boxes
 from runir.inspection.findings import Findings
 from runir.inspection.verdict import inspect_parts
 
 STRIP = 64  # rows read at once
+
+
+def _shown(reader: PictureReader, top: int, bottom: int) -> Pixels:
+    """Finite rows in which transparent pixels look like their surroundings."""
+    raw, alpha = reader.rows(top, bottom)
+    pixels = to_float(finite(raw)[0])
+    return pixels if alpha is None else fill_transparent(pixels, alpha)
 
 
 def inspect_file(path: Path, *, max_pixels: int = MAX_PIXELS) -> Findings:
@@ -30,10 +37,9 @@ def inspect_file(path: Path, *, max_pixels: int = MAX_PIXELS) -> Findings:
             rows = None
             for (y, x, high, wide), part in parts.items():
                 if y < bottom and top < y + high:
-                    rows = to_float(reader.rows(top, bottom)[0]) if rows is None else rows
+                    rows = _shown(reader, top, bottom) if rows is None else rows
                     part.append(rows[max(0, y - top) : y + high - top, x : x + wide])
             if rows is None:
                 reader.rows(top, bottom)
         reduced = reader.reduced(REDUCED)
-    crops = [np.nan_to_num(np.concatenate(part), nan=0.0, posinf=1.0, neginf=0.0) for part in parts.values()]
-    return inspect_parts(crops, np.nan_to_num(reduced, nan=0.0, posinf=1.0, neginf=0.0))
+    return inspect_parts([np.concatenate(part) for part in parts.values()], reduced)

@@ -3,8 +3,10 @@
 import json
 import resource
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -284,3 +286,19 @@ def test_no_verb_and_help_and_version(capsys: pytest.CaptureFixture[str]) -> Non
             main(words)
         assert caught.value.code == code
     assert "runir" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_in_mid_work_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    noisy(size=(2600, 2000)).save(tmp_path / "a.png")
+    command = [sys.executable, "-m", "runir", "restore", str(tmp_path / "a.png"), "--model", MODEL]
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    )
+    while process.poll() is None and not list(tmp_path.glob(".runir-*")):
+        time.sleep(0.05)
+    assert process.poll() is None  # the result has been begun, and is not finished
+    process.send_signal(number)
+    assert "interrupted" in process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert [p.name for p in tmp_path.iterdir()] == ["a.png"]

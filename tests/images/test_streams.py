@@ -206,3 +206,19 @@ def test_a_file_cut_off_in_the_middle_fails_where_it_ends(tmp_path: Path) -> Non
         reader.rows(0, 10)
         with pytest.raises(RunirError, match=r"cut\.jpg: the JPEG data are damaged, cut off .*premature end"):
             reader.rows(10, 400)
+
+
+@pytest.mark.parametrize("factor", [1, 5])
+def test_hidden_colours_do_not_count_in_the_reduced_picture(tmp_path: Path, factor: int) -> None:
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 256, (50, 60, 4), dtype=np.uint8)
+    picture[..., 3] = np.where(rng.random((50, 60)) < 0.5, 0, 200)
+    picture[:10, :10, 3] = 0
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    with open_picture(tmp_path / "a.png") as reader:
+        reduced = reader.reduced(60 // factor)
+    seen = (picture[..., 3:] > 0).astype(np.float64)
+    sums, counts = (
+        v.reshape(50 // factor, factor, 60 // factor, factor, -1).sum((1, 3)) for v in (picture[..., :3] * seen, seen)
+    )
+    np.testing.assert_allclose(reduced, sums / np.maximum(counts, 1) / 255, atol=1e-5)

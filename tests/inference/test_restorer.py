@@ -190,3 +190,21 @@ def test_the_one_liner_takes_arrays(clean: NDArray[np.float32]) -> None:
     np.testing.assert_array_equal(runir.restore(noisy, task="denoise"), runir.Restorer("run-s.denoise")(noisy))
     with pytest.raises(UsageError, match="did you mean 'denoise'"):
         runir.restore(noisy, task="denose")
+
+
+def test_the_one_liner_refuses_integers_and_bad_strengths_too() -> None:
+    with pytest.raises(UsageError, match="divide by 255"):
+        runir.restore(np.zeros((4, 4, 3), np.uint8))  # type: ignore[call-overload]
+    with pytest.raises(UsageError, match="strength"):
+        runir.restore(np.full((64, 64, 3), 0.5, np.float32), task="auto", strength=7)
+
+
+def test_one_restorer_serves_several_threads(clean: NDArray[np.float32]) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    restorer = runir.Restorer("run-t.denoise")
+    pictures = [awgn(clean[:80, :80], 25, np.random.default_rng(k)) for k in range(6)]
+    with ThreadPoolExecutor(3) as pool:
+        together = list(pool.map(restorer, pictures))
+    for picture, result in zip(pictures, together, strict=True):
+        np.testing.assert_array_equal(result, restorer(picture))

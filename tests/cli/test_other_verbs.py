@@ -51,6 +51,14 @@ def test_evaluate_reports_the_input_beside_the_result(capsys: pytest.CaptureFixt
     assert float(rows[-1]["psnr"]) == pytest.approx(psnr(restored, clean * 255), abs=1e-3)
 
 
+def test_evaluate_names_the_self_ensemble(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "a.webp").write_bytes((DATA / "hippo.webp").read_bytes())
+    words = ["evaluate", "--model", "run-t.denoise", "--clean", tmp_path, "--degrade", "awgn:25", "--json"]
+    plain, averaged = (json.loads(out(capsys, *words, *more)) for more in ((), ("--tta",)))
+    assert (plain["tta"], averaged["tta"]) == (False, True)
+    assert averaged["psnr"] > plain["psnr"]
+
+
 def test_evaluate_takes_pairs(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     for side, sigma in (("in", 20), ("out", 0)):
         (tmp_path / side).mkdir()

@@ -23,8 +23,9 @@ def test_tiles_give_the_whole_picture_without_a_seam(model: Model) -> None:
     degraded = parse_degradation(model.card.sample_degradation).apply(clean, np.random.default_rng(0))
     found = compare_tiling(Restorer(model), degraded, tools["whole_network"](model))
     assert found.psnr > LEAST.get(model.card.task, 30.0)
+    assert model.card.tiled_psnr > 0  # measured
     assert found.psnr > model.card.tiled_psnr - 5
-    assert found.border < 1.5 * found.inside
+    assert found.border < 1.25 * found.inside  # a seam would stand out; the spread between pictures is about 10%
     assert found.brightness < 1 / 255
 
 

@@ -35,6 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the degradation (default 0)")
     parser.add_argument("--strength", type=float, default=1.0, metavar="S", help="0 to 1 (default 1)")
+    parser.add_argument(
+        "--tta", action="store_true", help="average over 8 flips and turns, which is said in the report"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write a line per picture")
     add_engine_options(parser)
@@ -63,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
         count += 1
         if sys.stderr.isatty():
             print(f"\rpicture {count} ", end="", file=sys.stderr, flush=True)
-        return restorer(picture, strength=options.strength)
+        return restorer(picture, strength=options.strength, tta=options.tta)
 
     if degradation is not None:
         report = evaluate(restore, picture_files(options.clean), degradation, protocol, seed=options.seed)
@@ -80,11 +83,12 @@ def run(options: argparse.Namespace) -> int:
 def _print(report: Report, options: argparse.Namespace, restorer: Restorer) -> None:
     if options.json:
         head = {"model": restorer.card.name, "engine": restorer.engine, "device": restorer.device}
-        head |= {"precision": restorer.precision, "strength": options.strength}
+        head |= {"precision": restorer.precision, "strength": options.strength, "tta": options.tta}
         print(json.dumps(_finite(head | report.to_dict()), ensure_ascii=False))
         return
     what = f"{report.degradation}, seed {report.seed}" if report.degradation else "given pairs"
-    print(f"{options.model}, protocol {report.protocol}, {what}, {len(report.rows)} pictures")
+    how = ", averaged over 8 flips and turns (--tta)" if options.tta else ""
+    print(f"{options.model}{how}, protocol {report.protocol}, {what}, {len(report.rows)} pictures")
     print(f"  input   {report.input_psnr:6.2f} dB  SSIM {report.input_ssim:.4f}")
     print(f"  output  {report.psnr:6.2f} dB  SSIM {report.ssim:.4f}")
 

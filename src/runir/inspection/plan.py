@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from runir.inspection.findings import Findings
 
-NOISE_OF_DARKNESS = 12.0  # sigma in 8-bit levels that `lowlight` removes by itself
-NOISE_OF_BLUR = 8.0  # and that `deblur` does
+NOISE_OF_DARKNESS = 6.0  # sigma in 8-bit levels that `lowlight` removes by itself: its training has up to 5
+NOISE_OF_BLUR = 8.0  # and that `deblur` does: its training has up to 7
 NOISE_OF_RAIN = 8.0  # what streaks look like: coarse, in light alone
 
 

@@ -220,9 +220,9 @@ def restore(
     if output is not None:
         raise UsageError("output is for files; for an array use the returned array")
     check_strength(strength)
-    source = as_picture(picture)
-    chosen = choose(task, model, lambda: inspect(source), fast)
-    result = source.reshape(np.shape(picture)).copy()
+    pixels = as_picture(picture)
+    chosen = choose(task, model, lambda: inspect(pixels), fast)
+    result: NDArray[np.float32] = pixels.reshape(np.shape(picture)).copy()
     for restorer in kit.get(chosen.models):
         result = restorer(result, strength=strength, tta=tta)
     return result

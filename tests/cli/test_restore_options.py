@@ -180,7 +180,7 @@ def test_a_long_job_is_announced(
     assert run(wide, *FAST) == 0
     assert capsys.readouterr().err == ""
     clock = iter(range(0, 1000, 10))
-    monkeypatch.setattr(module.time, "perf_counter", lambda: float(next(clock)))
+    monkeypatch.setattr("runir.cli.restore.time.perf_counter", lambda: float(next(clock)))
     bar = module._Bar(live=False)
     for done in range(1, 5):
         bar(done, 4)

@@ -194,7 +194,7 @@ def test_the_one_liner_takes_arrays(clean: NDArray[np.float32]) -> None:
 
 def test_the_one_liner_refuses_integers_and_bad_strengths_too() -> None:
     with pytest.raises(UsageError, match="divide by 255"):
-        runir.restore(np.zeros((4, 4, 3), np.uint8))  # type: ignore[call-overload]
+        runir.restore(np.zeros((4, 4, 3), np.uint8))
     with pytest.raises(UsageError, match="strength"):
         runir.restore(np.full((64, 64, 3), 0.5, np.float32), task="auto", strength=7)
 

@@ -157,7 +157,8 @@ class Restorer:
             rgb = as_rgb(to_float(tile))
             if curve is None:
                 return rgb
-            return brighten(rgb, curve) + (rgb - rgb.clip(0, 1))  # what lies beyond white keeps its distance
+            bright: Array = brighten(rgb, curve) + (rgb - rgb.clip(0, 1))  # what lies beyond white keeps its distance
+            return bright
 
         def restore(tile: Array, top: int, left: int) -> Array:
             nonlocal done, kept

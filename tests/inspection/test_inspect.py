@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from runir.degradations import parse_degradation
 from runir.errors import UsageError
-from runir.images import read_picture
+from runir.images import Picture, read_picture, write_picture
 from runir.inspection import Findings, crop_boxes, inspect, inspect_parts, plan, plan_tasks
+from runir.inspection.crops import reduce_whole
+from runir.inspection.files import inspect_file
 
 DATA = Path(__file__).parents[1] / "data"
 NAMES = sorted(p.stem for p in DATA.glob("*.webp"))
@@ -129,9 +131,31 @@ def test_parts_give_what_the_whole_gives() -> None:
     boxes = crop_boxes(*picture.shape[:2])
     assert len(boxes) == 9
     crops = [picture[y : y + h, x : x + w] for y, x, h, w in boxes]
-    step = -(-max(picture.shape) // 512)
-    assert inspect_parts(crops, picture[::step, ::step]) == inspect(picture)
+    assert inspect_parts(crops, reduce_whole(picture)) == inspect(picture)
     assert plan_tasks(inspect(picture)) == ("denoise",)
+
+
+def test_a_file_gives_what_its_pixels_give(tmp_path: Path) -> None:
+    picture = np.tile(degraded(clean("hippo"), "awgn:15"), (4, 5, 1)).clip(0, 1)
+    write_picture(Picture(picture), tmp_path / "a.png")
+    told, pixels = inspect_file(tmp_path / "a.png"), read_picture(tmp_path / "a.png").pixels
+    for (name, a), (_, b) in zip(told, inspect(pixels), strict=True):
+        assert a.found == b.found, name
+        assert abs(a.score - b.score) < 1e-3, name
+
+
+def test_what_is_transparent_does_not_count(tmp_path: Path) -> None:
+    """A well-lit photo in the middle of a transparent canvas, whatever colour that has."""
+    found = []
+    for hidden in (0.0, 1.0):
+        canvas = np.full((700, 700, 3), hidden, np.float32)
+        canvas[230:470, 230:470] = clean("hippo")
+        alpha = np.zeros((700, 700), np.uint8)
+        alpha[230:470, 230:470] = 255
+        write_picture(Picture(canvas, alpha=alpha), tmp_path / f"{hidden}.png")
+        found.append(inspect_file(tmp_path / f"{hidden}.png").darkness)
+    assert not found[0].found
+    assert abs(found[0].score - found[1].score) < 0.05
 
 
 def test_values_beyond_the_range_are_clipped() -> None:

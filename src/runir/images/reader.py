@@ -18,6 +18,7 @@ from runir.images.headers import Header, read_header
 from runir.images.messages import UnfitError, line, reason
 from runir.images.picture import PictureInfo, dtype_of
 from runir.images.skeleton import png_without_extras
+from runir.images.transparency import fill_transparent
 from runir.images.upright import turn, upright_rows
 
 MAX_PIXELS = 2**32
@@ -113,17 +114,18 @@ class PictureReader:
     def reduced(self, side: int) -> NDArray[np.float32]:
         """Return the whole picture shrunk to fit `side` x `side`, h x w x C float32 in [0, 1], alpha left out.
 
-        Every value is the mean of a square of pixels, of one whole-numbered size; NaN and infinity count as
-        `finite` has them. The file is read for it once more and never held whole.
+        Every value is the mean of a square of pixels, of one whole-numbered size. Fully transparent ones do not
+        count (a square of nothing else looks like its surroundings); NaN and infinity do, as `finite` has them.
+        The file is read for it once more and never held whole.
         Raises ValueError for a `side` below 1, RunirError where the file is damaged.
         """
         if side < 1:
             raise ValueError(f"side must be 1 or more, not {side}")
         factor = -(-max(self.info.height, self.info.width) // side)
         with one_line(self.path):
-            small = turn(self._stored.shrunk(factor)[..., : self.info.channels], self._orientation)
-        clean: NDArray[np.float32] = np.clip(finite(small)[0], 0, 1)
-        return clean
+            small = turn(self._stored.shrunk(factor), self._orientation)
+        clean: NDArray[np.float32] = np.clip(finite(small[..., : self.info.channels])[0], 0, 1)
+        return fill_transparent(clean, small[..., -1]) if self.info.alpha else clean
 
     def close(self) -> None:
         """Let go of the file."""

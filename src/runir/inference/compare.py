@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 
 from runir.images import Picture, finite, open_picture, to_float, write_picture
+from runir.images.reduce import block_means
 from runir.inference.part import Region
-from runir.inference.reduce import block_means
 from runir.inference.restorer import Array, as_rgb
 
 Style = Literal["split", "side"]

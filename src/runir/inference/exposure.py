@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from runir.inference.reduce import block_means
+from runir.images.reduce import block_means
 
 CELL = 8  # pixels of the reduced picture: the side of the squares whose means are looked at
 SIDE = 1024  # the reduced picture's longer side at most

@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from runir.errors import UsageError
 from runir.images import to_float
+from runir.images.reduce import shrink
 from runir.inference.engines import Engine, Precision, build_engine
 from runir.inference.exposure import SIDE, ExposureCurve, brighten
-from runir.inference.reduce import shrink
 from runir.inference.tiles import plan_tiles, restore_rows
 from runir.weights import Model, ModelCard, find_model
 

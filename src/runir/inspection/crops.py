@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runir.errors import UsageError
+from runir.images.reduce import shrink
 
 Pixels = NDArray[np.float32]
 
@@ -54,9 +55,8 @@ def _starts(side: int) -> list[int]:
 
 
 def reduce_whole(pixels: Pixels) -> Pixels:
-    """Every n-th pixel, so that the longer side has at most 512: enough for brightness, and as dark or bright."""
-    step = -(-max(pixels.shape[:2]) // REDUCED)
-    return pixels[::step, ::step]
+    """Means of squares, so that the longer side has at most 512: as `PictureReader.reduced` gives them for a file."""
+    return shrink(np.asarray(pixels, np.float32), REDUCED)
 
 
 def usable(crops: Sequence[Pixels]) -> list[Pixels]:

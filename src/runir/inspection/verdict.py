@@ -42,7 +42,7 @@ def inspect_parts(crops: Sequence[Pixels], reduced: Pixels) -> Findings:
     Args:
         crops: full-size parts, H x W x C each; `crops.crop_boxes` says which. Parts narrower than 64 pixels
             are left out; without others, only darkness is looked for.
-        reduced: the whole picture made smaller (every n-th pixel will do), for its brightness.
+        reduced: the whole picture made smaller (`crops.reduce_whole`), for its brightness.
 
     Returns:
         The findings.

@@ -33,7 +33,7 @@ SAMPLES = {
     "noisy.png": ("immich-001.avif", (16, 200), "awgn:25", 0, "denoise"),
     "dark.png": ("endless-041.avif", (0, 104), "lowlight:exposure=0.03,shot=0.0003", 0, "lowlight"),
     "rainy.jpg": ("ubuntumate-001.avif", (150, 100), "rain:heavy=0.5,dry=0", 1, "derain"),
-    "shaken.jpg": ("budgie-029.avif", (80, 40), "blur:size=13,rolling=0,objects=0", 2, "deblur"),
+    "shaken.jpg": ("budgie-029.avif", (80, 40), "blur:size=7,rolling=0,objects=0", 2, "deblur"),
     "camera.jpg": ("endless-051.avif", (100, 60), "camera:shot=0.006", 0, "photo"),
 }
 

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from runir.degradations import parse_degradation
+from runir.evaluation import picture_files
 from runir.evaluation.tiling import compare_tiling
 from runir.images import read_picture
 from runir.inference import Restorer
@@ -56,7 +57,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=1100)
     parser.add_argument("--update-cards", action="store_true")
     options = parser.parse_args()
-    files = sorted(p for p in options.photos.iterdir() if p.is_file())
+    files = picture_files(options.photos)
     print(f"{len(files)} pictures of {options.side} pixels or more")
     for model in list_models(ROOT / "src" / "runir" / "weights"):
         restorer, network, worst = Restorer(model), whole_network(model), 99.0

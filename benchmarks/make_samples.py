@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from runir.inference.compare import compare
 
 import runir
 from runir.data.degrade import to_unit
 from runir.data.pictures import load_rgb8
 from runir.degradations import parse_degradation
+from runir.inference.compare import compare
 
 ROOT = Path(__file__).parents[1]
 TEST_CROPS = {

@@ -46,7 +46,7 @@ def compare(
         middle = width // 2
         shown[:, middle:] = right[:, middle:]
         shown[:, max(0, middle - LINE // 2) : middle + LINE // 2] = 1
-    write_picture(Picture(np.ascontiguousarray(shown), icc=icc), target, overwrite=overwrite)
+    write_picture(Picture(np.ascontiguousarray(shown), icc=icc, lossless=False), target, overwrite=overwrite)
 
 
 def _view(path: Path, region: Region | None) -> Array:

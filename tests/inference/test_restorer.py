@@ -208,3 +208,24 @@ def test_one_restorer_serves_several_threads(clean: NDArray[np.float32]) -> None
         together = list(pool.map(restorer, pictures))
     for picture, result in zip(pictures, together, strict=True):
         np.testing.assert_array_equal(result, restorer(picture))
+
+
+def test_signals_are_safe_after_restorers_have_gone() -> None:
+    """In whatever order: OpenVINO left the main thread with a freed stack for signal handlers."""
+    import subprocess
+    import sys
+
+    code = """
+import gc, os, signal, runir
+first, second = runir.Restorer("run-t.denoise"), runir.Restorer("run-t.photo")
+del first
+gc.collect()
+del second
+gc.collect()
+signal.signal(signal.SIGTERM, lambda *_: print("handled"))
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+    done = subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "handled\n"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
@@ -94,7 +95,10 @@ class OpenVINOEngine:
         if (folder := cache_folder()) is not None:
             options["CACHE_DIR"] = str(folder)
         network = core.read_model(model.checked_onnx())
-        self._compiled = core.compile_model(network, OPENVINO_DEVICES[device], options)
+        # OpenVINO gives the compiling thread a stack for signal handlers, and puts back the one before when the network
+        # goes: after two networks have gone in the wrong order, Python's next signal (Ctrl-C) would meet a freed one.
+        with ThreadPoolExecutor(1) as pool:
+            self._compiled = pool.submit(core.compile_model, network, OPENVINO_DEVICES[device], options).result()
         self._request = self._compiled.create_infer_request()
         self._lock = threading.Lock()  # one request, one output tensor
 

@@ -117,3 +117,13 @@ def test_other_endings_and_names_that_would_meet(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg.png")
     with pytest.raises(UsageError, match=r"a\.jpg\.png: would be the result of two pictures"):
         make_plan(tmp_path, tmp_path / "out", to_png)
+
+
+def test_results_of_single_pictures_are_left_out(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    for name in ("a.png", "a.restored.png", "a.preview.jpg", "alone.restored.png"):
+        (source / name).write_bytes(b"x")
+    plan = make_plan(source, tmp_path / "out", {".png": ".png", ".jpg": ".jpg"})
+    assert [job.name for job in plan.jobs] == ["a.png", "alone.restored.png"]
+    assert any("2 results of single pictures" in note for note in plan.notes)

@@ -288,7 +288,7 @@ def test_no_verb_and_help_and_version(capsys: pytest.CaptureFixture[str]) -> Non
     assert "runir" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_in_mid_work_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
     noisy(size=(2600, 2000)).save(tmp_path / "a.png")
     command = [sys.executable, "-m", "runir", "restore", str(tmp_path / "a.png"), "--model", MODEL]

@@ -114,12 +114,11 @@ def test_a_damaged_checkpoint_is_refused(project: Path) -> None:
 def test_a_full_disk_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "c.safetensors"
     save_tensors({"a": torch.ones(3)}, {"step": 1}, path)
-    from runir.images import place
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(place, "_write", full)
+    monkeypatch.setattr("runir.images.place.os.fsync", full)
     with pytest.raises(RunirError, match=r"c\.safetensors: disk full"):
         save_tensors({"a": torch.zeros(3)}, {"step": 2}, path)
     assert load_tensors(path)[1] == {"step": 1}

@@ -39,6 +39,7 @@ class _Found:
     unread: list[tuple[str, str]] = field(default_factory=list)
     links: int = 0
     results: int = 0
+    made: int = 0
     deeper: int = 0
 
 
@@ -46,7 +47,8 @@ def make_plan(source: Path, output: Path, endings: Mapping[str, str], *, recursi
     """List the pictures of `source`, sorted by name, a folder's own before those of its subfolders.
 
     A picture is what has one of the `endings` (lower case -> ending of the result). Hidden files and folders, the
-    output folder, folders that hold the results of an earlier run, and links to folders are left out. A result keeps
+    output folder, folders that hold the results of an earlier run, NAME.restored.EXT and NAME.preview.EXT beside a
+    NAME.*, and links to folders are left out. A result keeps
     its picture's name; where another ending would give two results one name, the old ending stays in: a.png.webp.
 
     Raises UsageError: source is no folder, is the output folder, or holds no picture; two results with one name.
@@ -61,7 +63,12 @@ def make_plan(source: Path, output: Path, endings: Mapping[str, str], *, recursi
         raise UsageError(line(source, "holds no pictures", remedy))
     outputs = _outputs([name for _, name, _ in found.files], endings)
     jobs = tuple(Job(path, name, out, size) for (path, name, size), out in zip(found.files, outputs, strict=True))
-    counts = ((found.links, "linked folders were not followed"), (found.results, "folders of earlier results left out"))
+    counts = (
+        (found.links, "linked folders were not followed"),
+        (found.results, "folders of earlier results left out"),
+        (found.made, "results of single pictures left out (NAME.restored.EXT beside NAME.EXT)"),
+        (0 if recursive else found.deeper, "subfolders left out: --recursive takes them too"),
+    )
     return Plan(jobs, tuple(found.unread), tuple(f"{count} {what}" for count, what in counts if count))
 
 
@@ -85,6 +92,7 @@ def _search(source: Path, output: Path, endings: Mapping[str, str], recursive: b
             found.results += 1
             continue
         folders = []
+        names = {os.path.splitext(e.name)[0] for e in entries}  # noqa: PTH122 - names, not paths
         for entry in entries:
             if entry.name.startswith("."):
                 continue
@@ -92,12 +100,20 @@ def _search(source: Path, output: Path, endings: Mapping[str, str], recursive: b
                 folders.append((Path(entry.path), below / entry.name))
             elif _leads_to_folder(entry):
                 found.links += recursive
+            elif _made_from(entry.name) in names:
+                found.made += 1
             elif os.path.splitext(entry.name)[1].lower() in endings:  # noqa: PTH122 - a name, not a path
                 found.files.append((Path(entry.path), str(below / entry.name), _size(entry)))
         found.deeper += len(folders)
         if recursive:
             stack += reversed(folders)
     return found
+
+
+def _made_from(name: str) -> str | None:
+    """The stem of the picture that a file is a result of, by its name; None for any other name."""
+    stem, mark = os.path.splitext(os.path.splitext(name)[0])  # noqa: PTH122 - names, not paths
+    return stem if mark in (".restored", ".preview") else None
 
 
 def _leads_to_folder(entry: os.DirEntry[str]) -> bool:

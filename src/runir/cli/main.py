@@ -44,16 +44,18 @@ def _parser(only: str | None) -> argparse.ArgumentParser:
 
 
 @contextlib.contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM (`kill`, a shutdown) ends a run as Ctrl-C does: with nothing half-written left."""
+def _ended_as_interrupted() -> Iterator[None]:
+    """SIGTERM (`kill`, a shutdown) and SIGHUP (a closed terminal) end a run as Ctrl-C does: nothing half-written."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file name may hold bytes that are no text
     try:
-        with _terminated_as_interrupted():
+        with _ended_as_interrupted():
             options = _parser(verb).parse_args(words)
             code: int = import_module(f"runir.cli.{options.verb}").run(options)
     except RunirError as error:

@@ -101,15 +101,16 @@ def file_options(options: argparse.Namespace) -> FileOptions:
 
 def _run_file(options: argparse.Namespace) -> int:
     source, details = options.input, file_options(options)
+    look = lambda: inspect_file(source, max_pixels=details.max_pixels)  # noqa: E731
+    if options.task != AUTO:  # a mistyped name is told before a result that is in the way
+        choose(options.task, options.model, look, options.fast)
     default = default_output(source, "restored" if options.preview is None else "preview", _ending(options))
     target = check_paths(source, options.output, options.overwrite, default)
     if options.compare is not None:
         check_paths(source, options.compare, options.overwrite)
         if options.compare.resolve() == target.resolve():
             raise UsageError(f"{options.compare}: is the result; give --compare another name")
-    chosen = choose(
-        options.task, options.model, lambda: inspect_file(source, max_pixels=details.max_pixels), options.fast
-    )
+    chosen = choose(options.task, options.model, look, options.fast)
     bar = None if options.json else _Bar(sys.stderr.isatty())
     done = restore_file(build_kit(options).get(chosen.models), source, target, details, bar)
     if options.compare is not None:

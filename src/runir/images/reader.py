@@ -85,6 +85,11 @@ class PictureReader:
             notes=tuple(dict.fromkeys((*header.notes, *notes, *found.notes))),
         )
 
+    @property
+    def turned(self) -> bool:
+        """Whether the file stores the picture in another orientation than upright."""
+        return self._orientation != 1
+
     def rows(self, top: int, bottom: int) -> tuple[Raw, Raw | None]:
         """Return rows `top` to `bottom` (exclusive): raw samples h x W x C, and alpha h x W or None.
 

@@ -87,6 +87,7 @@ class FileWork:
         with ExitStack() as stack:
             reader = stack.enter_context(open_picture(source, max_pixels=options.max_pixels))
             self.info = reader.info
+            self._turned = reader.turned
             whole = Region(0, 0, self.info.width, self.info.height)
             self.region = (options.region or whole).inside(self.info.height, self.info.width)
             self._part = stack.enter_context(closing(Part(reader, self.region)))
@@ -134,7 +135,8 @@ class FileWork:
     def _writes_what_came(self) -> bool:
         """Whether a copy of the file is the result of doing nothing."""
         same = container_of(self.target, self.options.format) == self.info.format
-        return same and self.options.bit_depth in (None, self.info.bits) and self.options.region is None
+        same &= self.options.bit_depth in (None, self.info.bits) and self.options.region is None
+        return same and not self._turned
 
     def abort(self, error: BaseException) -> None:
         """Give up: close the file, and leave nothing of the result."""

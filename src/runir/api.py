@@ -199,7 +199,7 @@ def restore(
         output: for a path: where the result goes (default NAME.restored.EXT beside the input).
         strength: 0 (unchanged) to 1 (full).
         fast: the smaller networks.
-        tta: average over the eight flips and turns: a little better, eight times the time.
+        tta: average over the eight flips and turns: about 0.1 dB better, eight times the time (docs/design-notes.md).
         engine, device, precision, threads: as of Restorer.
         quality: of lossy formats, 1 to 100.
         overwrite: whether an existing output may be replaced.

@@ -20,7 +20,8 @@ from runir.inference.part import Region
 from runir.inference.restorer import check_strength
 from runir.inspection.files import inspect_file
 
-LONG_S = 5.0  # a job longer than this is announced
+LONG_S = 5.0  # a job longer than this is announced,
+SURE_S = 1.0  # after so many seconds of work
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="NAME", help="see `runir models` (default: the task's larger one)")
     parser.add_argument("--fast", action="store_true", help="the smaller networks: about three times as fast")
     parser.add_argument("--strength", type=float, default=1.0, metavar="S", help="0 (unchanged) to 1 (full, default)")
-    parser.add_argument("--tta", action="store_true", help="average over 8 flips and turns: 8 times the time")
+    parser.add_argument(
+        "--tta", action="store_true", help="average over 8 flips and turns: about 0.1 dB for 8 times the time"
+    )
     _add_file_arguments(parser)
     add_engine_options(parser)
     folder.add_arguments(parser)
@@ -158,10 +161,12 @@ class _Bar:
         if not self._first[0]:
             self._first = (done, now)
             return
-        left = (now - self._first[1]) / (done - self._first[0]) * (total - done)
-        if not self._said and left > LONG_S:
-            print(f"{total} tiles, about {left:.0f} s", file=sys.stderr, flush=True)
-        self._said = True
+        spent = now - self._first[1]
+        left = spent / (done - self._first[0]) * (total - done)
+        if not self._said and spent > SURE_S:  # one tile alone says little
+            self._said = True
+            if left > LONG_S:
+                print(f"{total} tiles, about {left:.0f} s", file=sys.stderr, flush=True)
         if self._live:
             text = f"\r{done}/{total} tiles, {left:.0f} s left " if done < total else "\r" + " " * 40 + "\r"
             print(text, end="", file=sys.stderr, flush=True)

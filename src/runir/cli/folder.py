@@ -11,6 +11,7 @@ from runir.batch.pictures import picture_worker
 from runir.batch.progress import Progress
 from runir.batch.text import duration, pictures, printable
 from runir.errors import UsageError
+from runir.inference.file import FileOptions
 
 SHOWN = 10
 """Failures and notes that the summary names; all of them are in the manifest."""
@@ -33,13 +34,11 @@ def _jobs(text: str) -> Jobs:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def run_folder(options: argparse.Namespace) -> int:
-    """Restore the folder `options.input` into `options.output`. Returns the exit code.
+def run_folder(options: argparse.Namespace, details: FileOptions) -> int:
+    """Restore the folder `options.input` into `options.output`, each file as `details` say. Returns the exit code.
 
     Raises UsageError, and RunirError when nothing can be done at all.
     """
-    from runir.cli.restore import file_options  # not above: that module imports this one
-
     if options.output is None:
         raise UsageError(f"{printable(str(options.input))}: is a folder; say where its results go with -o FOLDER")
     if options.compare is not None:
@@ -51,7 +50,7 @@ def run_folder(options: argparse.Namespace) -> int:
         task=options.task,
         model=options.model,
         fast=options.fast,
-        details=file_options(options),
+        details=details,
         engine=options.engine,
         device=options.device,
         precision=options.precision,

@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
     if options.max_pixels is not None and options.max_pixels < 1:
         raise UsageError(f"max-pixels = {options.max_pixels}: at least 1 is needed")
     if options.input.is_dir():
-        return folder.run_folder(options)
+        return folder.run_folder(options, _file_options(options))
     for name, value in (
         ("recursive", options.recursive),
         ("jobs", options.jobs),
@@ -84,10 +84,10 @@ def run(options: argparse.Namespace) -> int:
     ):
         if value:
             raise UsageError(f"--{name} is for folders; {options.input} is none")
-    return _run_file(options)
+    return _run_file(options, _file_options(options))
 
 
-def file_options(options: argparse.Namespace) -> FileOptions:
+def _file_options(options: argparse.Namespace) -> FileOptions:
     """What the command line says of every file."""
     limit = {} if options.max_pixels is None else {"max_pixels": options.max_pixels}
     return FileOptions(
@@ -102,18 +102,17 @@ def file_options(options: argparse.Namespace) -> FileOptions:
     )
 
 
-def _run_file(options: argparse.Namespace) -> int:
-    source, details = options.input, file_options(options)
-    look = lambda: inspect_file(source, max_pixels=details.max_pixels)  # noqa: E731
-    if options.task != AUTO:  # a mistyped name is told before a result that is in the way
-        choose(options.task, options.model, look, options.fast)
+def _run_file(options: argparse.Namespace, details: FileOptions) -> int:
+    source = options.input
+    chosen = choose(  # first: a mistyped name is told before a result that is in the way
+        options.task, options.model, lambda: inspect_file(source, max_pixels=details.max_pixels), options.fast
+    )
     default = default_output(source, "restored" if options.preview is None else "preview", _ending(options))
     target = check_paths(source, options.output, options.overwrite, default)
     if options.compare is not None:
         check_paths(source, options.compare, options.overwrite)
         if options.compare.resolve() == target.resolve():
             raise UsageError(f"{options.compare}: is the result; give --compare another name")
-    chosen = choose(options.task, options.model, look, options.fast)
     bar = None if options.json else _Bar(sys.stderr.isatty())
     done = restore_file(build_kit(options).get(chosen.models), source, target, details, bar)
     if options.compare is not None:

@@ -95,7 +95,9 @@ class Rains:
     """What is drawn for a picture: ranges (low, high) and shares in [0, 1].
 
     Attributes:
-        heavy: share of pictures with two to five layers in different directions; the rest has one or two alike.
+        heavy: share of pictures with two to five layers in different directions; the rest has one or two alike. Every
+        second heavy rain is one kind of drop from several directions, of density and brightness `dense` and `bright`
+        (as in Yang et al., whose heavy rain leaves 13.6 dB).
         density: streaks per 1000 pixels of a layer, logarithmic; length, width: pixels, logarithmic; brightness.
         slant: largest angle from the vertical in degrees.
         dry: share without rain (a derainer must leave those alone). veiled: share with a veil of up to `veil`.
@@ -104,7 +106,9 @@ class Rains:
 
     heavy: float = 0.5
     density: tuple[float, float] = (0.3, 6.0)
-    length: tuple[float, float] = (8.0, 70.0)
+    dense: tuple[float, float] = (1.0, 10.0)
+    bright: tuple[float, float] = (0.3, 1.0)
+    length: tuple[float, float] = (8.0, 100.0)
     width: tuple[float, float] = (0.4, 1.8)
     brightness: tuple[float, float] = (0.1, 0.9)
     slant: float = 50.0
@@ -117,10 +121,11 @@ class Rains:
 
     def __post_init__(self) -> None:
         """Check every range by its ends."""
-        check_ranges("rain", (self.density, self.length, self.width, self.brightness), positive=True)
+        ranges = (self.density, self.dense, self.bright, self.length, self.width, self.brightness)
+        check_ranges("rain", ranges, positive=True)
         if not all(0.0 <= s <= 1.0 for s in (self.heavy, self.dry, self.veiled, self.veil, self.jpeg)):
             raise UsageError("rain: heavy, dry, veiled, veil and jpeg are shares in [0, 1]")
-        if self.brightness[1] > 1.0 or not 0.0 <= self.slant <= 90.0:
+        if max(self.brightness[1], self.bright[1]) > 1.0 or not 0.0 <= self.slant <= 90.0:
             raise UsageError("rain: brightness is at most 1, slant 0 to 90 degrees")
 
     def draw(self, rng: np.random.Generator) -> Rain:
@@ -130,9 +135,10 @@ class Rains:
         count = int(rng.integers(2, 6)) if kind < self.heavy else int(rng.integers(1, 3))
         layers = [self._layer(rng, wind if kind >= self.heavy else rng.uniform(-self.slant, self.slant))
                   for _ in range(count)]  # fmt: skip
-        if kind < self.heavy and blends < 0.5:  # every second heavy rain: one kind of drop from several directions
-            layers = [RainLayer(common.density, common.length, layer.angle, layer.spread, common.width,
-                                common.brightness) for layer in layers]  # fmt: skip
+        density, brightness = log_uniform(rng, self.dense), rng.uniform(*self.bright)
+        if kind < self.heavy and blends < 0.5:
+            layers = [RainLayer(density, common.length, layer.angle, layer.spread, common.width, brightness)
+                      for layer in layers]  # fmt: skip
         light = float(rng.uniform(0.75, 1.0))
         tint = rng.uniform(-0.03, 0.03, 3)
         blend = BLENDS[int(rng.integers(4))]

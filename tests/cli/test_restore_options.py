@@ -201,6 +201,25 @@ def test_floats_that_are_no_numbers_are_replaced_and_said(tmp_path: Path, capsys
     assert np.abs(result[20:] - 0.5).max() < 0.02
 
 
+def test_floats_to_255_are_refused_and_highlights_are_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import tifffile
+
+    picture = np.random.default_rng(0).uniform(0.1, 0.9, (50, 60, 3)).astype(np.float32)
+    tifffile.imwrite(tmp_path / "a.tif", picture * 255, photometric="rgb")
+    for verb in ("restore", "inspect"):
+        assert main([verb, str(tmp_path / "a.tif")]) == 1
+        error = capsys.readouterr().err
+        assert "divide them by 255" in error
+        assert error.count("\n") == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["a.tif"]
+    picture[:10] += 50
+    tifffile.imwrite(tmp_path / "b.tif", picture, photometric="rgb")
+    assert run(tmp_path / "b.tif", *FAST) == 0
+    restored = tifffile.imread(tmp_path / "b.restored.tif")
+    assert np.abs(restored[:10] - picture[:10]).max() < 1
+    assert restored[20:].std() < 0.7 * picture[20:].std()
+
+
 def test_colours_under_transparency_come_back_bit_exact(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     colours = rng.integers(0, 256, (90, 130, 4), dtype=np.uint8)

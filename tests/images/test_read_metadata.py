@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import ExifTags, Image, ImageCms
+from PIL import ExifTags, Image
 
+from described import SRGB
 from runir.images import read_picture
 
 SAMPLES = np.random.default_rng(3).integers(0, 256, (24, 31, 4), dtype=np.uint8)
-SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def save(folder: Path, name: str, image: Image.Image, **options: Any) -> Path:

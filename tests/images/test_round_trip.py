@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 import tifffile
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms
+from PIL import ExifTags, Image
 
+from described import EXIF, SRGB, XMP, tags
 from runir.errors import RunirError, UsageError
 from runir.images import Picture, from_float, read_picture, to_float, write_picture
 
-SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-XMP = "<x:xmpmeta xmlns:x='adobe:ns:meta/'>größe</x:xmpmeta>".encode()
 ENDINGS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "TIFF": "tif", "AVIF": "avif"}
 DEPTHS = [
     ("JPEG", 8), ("PNG", 8), ("PNG", 16), ("WEBP", 8), ("TIFF", 8), ("TIFF", 16), ("TIFF", 32),
@@ -24,29 +23,6 @@ DEPTHS = [
 RGB_ONLY = ("WEBP", "AVIF")
 LOSSY = {"JPEG": 12, "AVIF": 12}
 """Container -> how far a level of 255 may be off."""
-
-
-def exif_block() -> bytes:
-    exif = Image.Exif()
-    exif[ExifTags.Base.Make] = "Maker"
-    exif[ExifTags.Base.Orientation] = 1
-    inner = exif.get_ifd(ExifTags.IFD.Exif)
-    inner[ExifTags.Base.ExposureTime] = 0.01
-    inner[ExifTags.Base.MakerNote] = b"MKR\0" + bytes(range(200))
-    exif.get_ifd(ExifTags.IFD.GPSInfo).update({1: "N", 2: (1.0, 2.0, 3.5)})
-    return exif.tobytes().removeprefix(b"Exif\0\0")
-
-
-EXIF = exif_block()
-
-
-def tags(exif: bytes | None) -> dict[object, object]:
-    block = Image.Exif()
-    block.load(exif or b"")
-    found: dict[object, object] = {k: v for k, v in block.items() if k not in (0x8769, 0x8825, 274)}
-    for where in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-        found |= {(where, k): v for k, v in block.get_ifd(where).items()}
-    return found
 
 
 def made(container: str, bits: int, channels: int, alpha: bool) -> tuple[Picture, NDArray[Any]]:

@@ -225,3 +225,37 @@ def test_hidden_colours_do_not_count_in_the_reduced_picture(tmp_path: Path, fact
     np.testing.assert_allclose(reduced[some], (sums / np.maximum(counts, 1) / 255)[some], atol=1e-5)
     assert factor == 1 or not some.all()
     assert reduced[~some].size == 0 or 0.2 < reduced[~some].mean() < 0.8  # like their surroundings
+
+
+@pytest.mark.parametrize("white", [255, 65535])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_floats_of_another_scale_are_refused_with_the_scale(tmp_path: Path, white: int, channels: int) -> None:
+    samples = np.random.default_rng(0).uniform(0.02, 0.9, (90, 130, channels)).astype(np.float32)
+    samples[3, 4] = np.nan
+    kind = "rgb" if channels == 3 else "minisblack"
+    tifffile.imwrite(tmp_path / "a.tif", samples * white, photometric=kind)
+    with (
+        open_picture(tmp_path / "a.tif") as reader,
+        pytest.raises(RunirError, match=rf"a\.tif: .*0 \(black\) to 1 \(white\).*divide them by {white} first"),
+    ):
+        reader.check_range()
+
+
+def test_hdr_and_ordinary_floats_are_taken(tmp_path: Path) -> None:
+    samples = np.random.default_rng(0).uniform(-0.1, 1.1, (90, 130, 3)).astype(np.float32)
+    bright = samples.copy()
+    bright[:30] *= 400  # a third of the picture is sky and sun
+    hidden = np.dstack([samples, np.ones((90, 130), np.float32)])
+    hidden[:80] = (255, 255, 255, 0)  # what nobody sees does not count
+    for name, picture in (("a", samples), ("b", bright), ("c", hidden)):
+        path = tmp_path / f"{name}.tif"
+        tifffile.imwrite(path, picture, photometric="rgb", extrasamples=["unassalpha"] if name == "c" else None)
+        with open_picture(path) as reader:
+            reader.check_range()
+            assert reader.rows(0, 90)[0].shape == (90, 130, 3)  # looking has not used up any row
+
+
+def test_whole_numbers_need_no_look(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.full((9, 9, 3), 60000, np.uint16), photometric="rgb")
+    with open_picture(tmp_path / "a.tif") as reader:
+        reader.check_range()

@@ -7,30 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms
+from PIL import Image
 
+from described import EXIF, SRGB, XMP, tags
 from runir.errors import RunirError, UsageError
 from runir.images import EXTENSIONS, SUPPORTED, Picture, read_picture, write_picture
 
-SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 GRAY_ICC = SRGB[:16] + b"GRAY" + SRGB[20:]
-XMP = "<x:xmpmeta xmlns:x='adobe:ns:meta/'>größe</x:xmpmeta>".encode()
-
-
-def exif_block() -> bytes:
-    exif = Image.Exif()
-    exif[ExifTags.Base.Make] = "Maker"
-    exif[ExifTags.Base.Orientation] = 1
-    exif[ExifTags.Base.XPTitle] = "title".encode("utf-16le") + b"\0\0"
-    inner = exif.get_ifd(ExifTags.IFD.Exif)
-    inner[ExifTags.Base.ExposureTime] = 0.01
-    inner[ExifTags.Base.DateTimeOriginal] = "2020:01:01 00:00:01"
-    inner[ExifTags.Base.MakerNote] = b"MKR\0" + bytes(range(200))
-    exif.get_ifd(ExifTags.IFD.GPSInfo).update({1: "N", 2: (1.0, 2.0, 3.5)})
-    return exif.tobytes().removeprefix(b"Exif\0\0")
-
-
-EXIF = exif_block()
 
 
 def picture(channels: int = 3, alpha: bool = False, size: tuple[int, int] = (23, 38)) -> Picture:
@@ -41,16 +24,6 @@ def picture(channels: int = 3, alpha: bool = False, size: tuple[int, int] = (23,
 
 def values(a: Picture) -> NDArray[np.uint8]:
     return np.rint(a.pixels * 255).astype(np.uint8)
-
-
-def tags(exif: bytes | None) -> dict[object, object]:
-    """Everything a reader sees in an EXIF block, directory by directory."""
-    block = Image.Exif()
-    block.load(exif or b"")
-    found: dict[object, object] = {k: v for k, v in block.items() if k not in (0x8769, 0x8825, 274)}
-    for where in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-        found |= {(where, k): v for k, v in block.get_ifd(where).items()}
-    return found
 
 
 @pytest.mark.parametrize("ending", [".png", ".tif", ".tiff", ".webp", ".PNG", ".TiF"])

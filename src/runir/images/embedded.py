@@ -1,27 +1,31 @@
-"""What stands beside the pixels in a file: EXIF, XMP, ICC, resolution. Read here and not by libvips, whose
-EXIF library rewrites what it reads, and which gives a resolution to files that have none.
+"""What stands beside the pixels in a file: EXIF, XMP, IPTC, ICC, resolution, comments. Read here and not by libvips,
+whose EXIF library rewrites what it reads, and which gives a resolution to files that have none.
 """
 
 import contextlib
-import re
 import struct
 import zlib
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
-from runir.images import ifd, metadata
+from runir.images import ifd, iptc, metadata
 from runir.images.headers import Header
 from runir.images.messages import UnfitError
+from runir.images.picture import Text
 from runir.images.skeleton import crc_holds, jpeg_segments, png_chunks, webp_chunks
 
 EXIF_IN_JPEG, XMP_IN_JPEG, ICC_IN_JPEG = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
+_MORE_XMP_IN_JPEG = b"http://ns.adobe.com/xmp/extension/\0"
 XMP_IN_PNG = b"XML:com.adobe.xmp"
 _EXIF_IN_PNG = b"Raw profile type exif"
-_PNG_READ = frozenset({b"iCCP", b"eXIf", b"iTXt", b"zTXt", b"tEXt", b"pHYs", b"acTL"})
+_PNG_TEXTS = frozenset({b"iTXt", b"zTXt", b"tEXt"})
+_PNG_READ = _PNG_TEXTS | {b"iCCP", b"eXIf", b"pHYs", b"acTL"}
 _MP_NUMBER_OF_IMAGES = 0xB001
 _LARGEST = 1 << 24
 DAMAGED_PNG = "damaged PNG metadata dropped"
 _DAMAGED_ICC, _DAMAGED_EXIF = "damaged ICC profile dropped", "damaged EXIF data dropped"
+_DAMAGED_IPTC = "damaged IPTC data dropped"
+_TOO_MUCH = "PNG metadata dropped: more than 16 MiB"
 
 
 @dataclass(slots=True)
@@ -32,6 +36,8 @@ class Embedded:
     xmp: bytes | None = None
     icc: bytes | None = None
     dpi: tuple[float, float] | None = None
+    iptc: bytes | None = None
+    texts: list[Text] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     orientation: int = 1
     """What the pixels still have to be brought to, 1 to 8."""
@@ -77,7 +83,7 @@ def upright(found: Embedded, *, turn_exif: bool) -> Embedded:
 def _jpeg(file: BinaryIO) -> Embedded:
     found = Embedded()
     profile: dict[int, bytes] = {}
-    pieces = 0
+    pieces, photoshop = 0, b""
     for marker, content in jpeg_segments(file):
         if marker == 0xE0 and content.startswith(b"JFIF\0") and len(content) >= 12:
             unit, across, down = struct.unpack_from(">BHH", content, 7)
@@ -87,12 +93,19 @@ def _jpeg(file: BinaryIO) -> Embedded:
             found.exif = content[len(EXIF_IN_JPEG) :]
         elif marker == 0xE1 and content.startswith(XMP_IN_JPEG) and found.xmp is None:
             found.xmp = content[len(XMP_IN_JPEG) :]
+        elif marker == 0xE1 and content.startswith(_MORE_XMP_IN_JPEG):
+            found.notes.append("extended XMP data dropped")
+        elif marker == 0xED and content.startswith(iptc.IN_JPEG):
+            photoshop += content[len(iptc.IN_JPEG) :]
+        elif marker == 0xFE and content:
+            found.texts.append(("COM", content))
         elif marker == 0xE2 and content.startswith(ICC_IN_JPEG) and len(content) >= 14:
             profile[content[12]], pieces = content[14:], content[13]
         elif marker == 0xE2 and content.startswith(b"MPF\0") and _many(content[4:]):
             found.notes.append("several pictures: only the first was read")
     if profile:
         found.icc = b"".join(profile.get(k, b"") for k in range(1, pieces + 1))
+    found.iptc = iptc.records(photoshop)
     return found
 
 
@@ -107,9 +120,14 @@ def _many(mpf: bytes) -> bool:
 
 def _png(file: BinaryIO) -> Embedded:
     found = Embedded()
+    left = _LARGEST
     for name, start, length in png_chunks(file):
-        if name not in _PNG_READ or length > _LARGEST:
+        if name not in _PNG_READ:
             continue
+        if length > left:
+            found.notes.append(_TOO_MUCH)
+            continue
+        left -= length
         if not crc_holds(file, start + 4, length + 4):
             found.notes.append(DAMAGED_PNG)
             continue
@@ -128,19 +146,29 @@ def _png_chunk(found: Embedded, name: bytes, data: bytes) -> None:
         found.dpi = across * 0.0254, down * 0.0254
     elif name == b"acTL" and len(data) == 8 and int.from_bytes(data[:4], "big") > 1:
         found.notes.append("animated: only the first frame was read")
-    elif name in (b"iTXt", b"zTXt", b"tEXt"):
-        key, _, rest = data.partition(b"\0")
-        if key == XMP_IN_PNG and name == b"iTXt" and found.xmp is None:
-            text = rest[2:].split(b"\0", 2)[-1]
-            found.xmp = _inflated(text) if rest[:1] == b"\1" else text
-        elif key == _EXIF_IN_PNG and found.exif is None:
-            text = rest if name == b"tEXt" else _inflated(rest[1:] if name == b"zTXt" else rest.split(b"\0", 2)[-1])
-            # As ImageMagick writes it: a name, a length, then hexadecimal digits.
-            digits = b"".join(re.sub(rb"\A\s*\w+\s+\d+\s", b"", text).split())
-            try:
-                found.exif = bytes.fromhex(digits.decode("ascii", "replace"))
-            except ValueError:
-                found.notes.append(_DAMAGED_EXIF)
+    elif name in _PNG_TEXTS:
+        _png_text(found, name, data)
+
+
+def _png_text(found: Embedded, name: bytes, data: bytes) -> None:
+    """Take a text for what it is: XMP, a raw profile, or words that a person wrote."""
+    key, _, rest = data.partition(b"\0")
+    if key == XMP_IN_PNG and name == b"iTXt":
+        text = rest[2:].split(b"\0", 2)[-1]
+        found.xmp = found.xmp or (_inflated(text) if rest[:1] == b"\1" else text)
+    elif key in (_EXIF_IN_PNG, iptc.IN_PNG):
+        text = rest if name == b"tEXt" else _inflated(rest[1:] if name == b"zTXt" else rest.split(b"\0", 2)[-1])
+        try:
+            profile = iptc.from_digits(text)
+        except ValueError:
+            found.notes.append(_DAMAGED_EXIF if key == _EXIF_IN_PNG else _DAMAGED_IPTC)
+            return
+        if key == _EXIF_IN_PNG:
+            found.exif = found.exif or profile
+        else:
+            found.iptc = found.iptc or iptc.records(profile)
+    else:
+        found.texts.append((name.decode(), data))
 
 
 def _inflated(data: bytes) -> bytes:
@@ -178,11 +206,12 @@ def _tiff(file: BinaryIO) -> Embedded:
         raise UnfitError(f"the TIFF directory is damaged or cut off ({fault})") from fault
     if follows:
         found.notes.append("several pages: only the first was read")
-    for tag, name in ((ifd.ICC, "icc"), (ifd.XMP, "xmp")):
+    for tag, name in ((ifd.ICC, "icc"), (ifd.XMP, "xmp"), (iptc.TIFF_TAG, "iptc")):
         with contextlib.suppress(ValueError):
             if tag in entries:
                 setattr(found, name, b"")
                 setattr(found, name, block.value(entries[tag]))
+    found.iptc = iptc.records(found.iptc or b"")
     found.dpi = metadata.resolution(block, entries)
     return found
 

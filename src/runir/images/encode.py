@@ -5,7 +5,7 @@ import struct
 import threading
 from typing import Any, BinaryIO
 
-from runir.images import vips
+from runir.images import iptc, vips
 from runir.images.avif import with_exif
 from runir.images.depth import Raw, squeeze
 from runir.images.embedded import EXIF_IN_JPEG, ICC_IN_JPEG, XMP_IN_JPEG
@@ -73,6 +73,7 @@ class VipsEncoder:
     def _work(self) -> None:
         try:
             pyvips = vips.library()
+            vips.forget_faults()
             source, target = pyvips.SourceCustom(), pyvips.TargetCustom()
             source.on_read(self._read)
             target.on_write(self._take)
@@ -140,6 +141,9 @@ def jpeg_segments_of(info: PictureInfo) -> bytes:
     icc = info.icc or b""
     pieces = [icc[k : k + _ICC_PIECE] for k in range(0, len(icc), _ICC_PIECE)]
     parts += [(0xE2, ICC_IN_JPEG + bytes([k, len(pieces)]) + piece) for k, piece in enumerate(pieces, 1)]
+    if info.iptc:
+        parts.append((0xED, iptc.IN_JPEG + iptc.resource(info.iptc)))
+    parts += [(0xFE, data) for _, data in info.texts]
     return b"".join(struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data for marker, data in parts)
 
 

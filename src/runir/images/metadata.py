@@ -4,10 +4,10 @@ import re
 import struct
 from collections.abc import Mapping
 
-from runir.images import ifd
+from runir.images import ifd, iptc
 
 DESCRIPTIVE = frozenset(
-    {269, 270, 271, 272, 285, 305, 306, 315, 316, 318, 319, 18246, 18249, 33432, 33723}
+    {269, 270, 271, 272, 285, 305, 306, 315, 316, 318, 319, 18246, 18249, 33432, iptc.TIFF_TAG}
     | set(range(40091, 40096))
     | {ifd.EXIF_IFD, ifd.GPS_IFD}
 )

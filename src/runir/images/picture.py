@@ -51,6 +51,10 @@ NAMES: Mapping[str, str] = MappingProxyType(
 """Container -> how a person writes it."""
 
 
+Text = tuple[str, bytes]
+"""A comment of a JPEG file ("COM") or a text of a PNG file ("tEXt", "zTXt", "iTXt"), with the bytes it has there."""
+
+
 def dtype_of(bits: int) -> str:
     """The type that raw samples of this depth are held in: 8, 10, 12, 16 or 32 (float) bits."""
     return "uint8" if bits == 8 else "float32" if bits == 32 else "uint16"
@@ -79,6 +83,9 @@ class PictureInfo:
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
     """Dots per inch, across and down."""
+    iptc: bytes | None = None
+    """IPTC-IIM records."""
+    texts: tuple[Text, ...] = ()
     notes: tuple[str, ...] = ()
     """What a person should be told about how the file was read."""
 
@@ -116,6 +123,9 @@ class Picture:
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
     """Dots per inch, across and down."""
+    iptc: bytes | None = None
+    """IPTC-IIM records."""
+    texts: tuple[Text, ...] = ()
     notes: tuple[str, ...] = ()
     """What a person should be told about how the file was read."""
     bits: int = 8
@@ -151,6 +161,8 @@ class Picture:
             exif=self.exif,
             xmp=self.xmp,
             dpi=self.dpi,
+            iptc=self.iptc,
+            texts=self.texts,
             notes=self.notes,
         )
 

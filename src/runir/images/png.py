@@ -11,8 +11,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from runir.images import iptc
 from runir.images.depth import Raw
 from runir.images.embedded import XMP_IN_PNG
+from runir.images.picture import PictureInfo
 
 Chunk = tuple[bytes, bytes]
 _COLOURS = {1: 0, 2: 4, 3: 2, 4: 6}
@@ -96,19 +98,20 @@ def _paeth(left: NDArray[np.uint8], up: NDArray[np.uint8], corner: NDArray[np.ui
     return np.where(use_left, left, np.where(to_up <= to_corner, up, corner))
 
 
-def png_extras(
-    icc: bytes | None, exif: bytes | None, xmp: bytes | None, dpi: tuple[float, float] | None
-) -> list[Chunk]:
-    """Return the chunks that hold these."""
+def png_extras(info: PictureInfo) -> list[Chunk]:
+    """Return the chunks that hold what stands beside the pixels."""
     chunks = []
-    if icc:
-        chunks.append((b"iCCP", b"ICC Profile\0\0" + zlib.compress(icc)))
-    if dpi:
-        across, down = (round(d / 0.0254) for d in dpi)
+    if info.icc:
+        chunks.append((b"iCCP", b"ICC Profile\0\0" + zlib.compress(info.icc)))
+    if info.dpi:
+        across, down = (round(d / 0.0254) for d in info.dpi)
         chunks.append((b"pHYs", struct.pack(">IIB", across, down, 1)))
-    if exif:
-        chunks.append((b"eXIf", exif))
-    if xmp:
+    if info.exif:
+        chunks.append((b"eXIf", info.exif))
+    if info.xmp:
         # Keyword, not compressed, no language, no translated keyword; then the bytes as they are.
-        chunks.append((b"iTXt", XMP_IN_PNG + b"\0\0\0\0\0" + xmp))
-    return chunks
+        chunks.append((b"iTXt", XMP_IN_PNG + b"\0\0\0\0\0" + info.xmp))
+    if info.iptc:
+        digits = iptc.to_digits("iptc", iptc.resource(info.iptc))
+        chunks.append((b"zTXt", iptc.IN_PNG + b"\0\0" + zlib.compress(digits)))
+    return chunks + [(kind.encode(), data) for kind, data in info.texts]

@@ -31,6 +31,8 @@ def read_picture(path: str | os.PathLike[str], *, max_pixels: int = 2**30) -> Pi
             exif=info.exif,
             xmp=info.xmp,
             dpi=info.dpi,
+            iptc=info.iptc,
+            texts=info.texts,
             notes=info.notes,
             bits=info.bits,
         )

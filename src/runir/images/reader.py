@@ -23,6 +23,8 @@ from runir.images.upright import turn, upright_rows
 
 MAX_PIXELS = 2**32
 """What `open_picture` takes unasked: four gigapixels. A picture is never held whole, so this is a guard only."""
+_GRID = 64  # squares a side, of which the scale of floating-point values is told
+_TWICE_WHITE, _SCALES = 2, (255, 65535)
 
 
 def open_picture(
@@ -82,6 +84,8 @@ class PictureReader:
             exif=found.exif,
             xmp=found.xmp,
             dpi=found.dpi,
+            iptc=found.iptc,
+            texts=tuple(found.texts),
             notes=tuple(dict.fromkeys((*header.notes, *notes, *found.notes))),
         )
 
@@ -131,6 +135,26 @@ class PictureReader:
             small = turn(self._stored.shrunk(factor), self._orientation)
         clean: NDArray[np.float32] = np.clip(finite(small[..., : self.info.channels])[0], 0, 1)
         return fill_transparent(clean, small[..., -1]) if self.info.alpha else clean
+
+    def check_range(self) -> None:
+        """Refuse floating-point values that were not meant as 0 (black) to 1 (white), such as those up to 255.
+
+        Highlights may lie beyond 1, and in HDR pictures far beyond; when half of the picture lies above 2, its scale is
+        another one, and which one would be a guess. A floating-point file is read for it once more, others are not.
+        Raises RunirError, also where the file is damaged.
+        """
+        if self.info.bits != 32:
+            return
+        factor = -(-max(self.info.height, self.info.width) // _GRID)
+        with one_line(self.path):
+            means = self._stored.shrunk(factor)
+            seen = means[..., -1] > 0 if self.info.alpha else np.ones(means.shape[:2], bool)
+            values = finite(means[..., : self.info.channels])[0][seen]
+            if values.size and np.median(values) > _TWICE_WHITE:
+                likely = next((white for white in _SCALES if values.max() <= 1.2 * white), None)
+                remedy = f"divide them by {likely} first" if likely else "bring them into that range first"
+                what = f"floating-point values around {np.median(values):.4g}, but 0 (black) to 1 (white) are expected"
+                raise UnfitError(what, remedy)
 
     def close(self) -> None:
         """Let go of the file."""

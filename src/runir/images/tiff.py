@@ -13,7 +13,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from runir.images import ifd, metadata
+from runir.images import ifd, iptc, metadata
 from runir.images.depth import Raw
 from runir.images.picture import PictureInfo
 
@@ -110,6 +110,8 @@ class TiffEncoder:
         packed += self._resolution()
         packed += [(ifd.XMP, ifd.BYTE, len(info.xmp), info.xmp)] if info.xmp else []
         packed += [(ifd.ICC, ifd.UNDEFINED, len(info.icc), info.icc)] if info.icc else []
+        if info.iptc and all(tag != iptc.TIFF_TAG for tag, *_ in self._described):
+            packed.append((iptc.TIFF_TAG, ifd.UNDEFINED, len(info.iptc), info.iptc))
         return self._described + packed
 
     def _numbers(self, kind: int, values: list[int]) -> bytes:

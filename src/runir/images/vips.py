@@ -36,10 +36,16 @@ def library() -> ModuleType:
     return module
 
 
+def forget_faults() -> None:
+    """Empty libvips' one text for all faults: what an earlier picture left there would be told of the next one."""
+    library().vips_lib.vips_error_clear()
+
+
 @contextmanager
 def faults(what: str) -> Iterator[None]:
     """Turn libvips' exceptions into UnfitError: "`what` (the first of libvips' own lines)"."""
     pyvips = library()
+    forget_faults()
     try:
         yield
     except pyvips.Error as fault:

@@ -8,6 +8,7 @@ from typing import Protocol, Self
 import numpy as np
 
 from runir.errors import RunirError, UsageError
+from runir.images import iptc
 from runir.images.depth import Raw, change_depth, depth_for
 from runir.images.embedded import EXIF_IN_JPEG, XMP_IN_JPEG
 from runir.images.encode import JPEG_SEGMENT, VipsEncoder
@@ -18,8 +19,14 @@ from runir.images.png import PngEncoder, png_extras
 from runir.images.tiff import TiffEncoder
 
 _LARGEST_SIDE = {"JPEG": 65500, "PNG": 2**31 - 1, "WEBP": 16383, "TIFF": 2**32 - 1, "AVIF": 65535}
-_JPEG_ROOM = {"exif": JPEG_SEGMENT - len(EXIF_IN_JPEG), "xmp": JPEG_SEGMENT - len(XMP_IN_JPEG)}
+_JPEG_ROOM = {
+    "exif": JPEG_SEGMENT - len(EXIF_IN_JPEG),
+    "xmp": JPEG_SEGMENT - len(XMP_IN_JPEG),
+    "iptc": JPEG_SEGMENT - iptc.JPEG_OVERHEAD,
+}
 _JPEG_ICC_ROOM = 255 * (JPEG_SEGMENT - 14)
+_HOLDER = {"COM": "JPEG", "tEXt": "PNG", "zTXt": "PNG", "iTXt": "PNG"}
+_TEXTS = {"JPEG": "JPEG comment", "PNG": "PNG text"}
 
 
 class _Encoder(Protocol):
@@ -58,8 +65,9 @@ def create_picture(
     The container is `format`, else the one that the ending of `path` names. The depth is `bit_depth` (8, 10,
     12, 16, 32 for floating point, where the container has it), else that of `info`, reduced with a note if
     the container holds less. PNG and TIFF lose nothing, nor does WebP if the picture came from a lossless
-    file; else `quality` (1 to 100) counts: JPEG and AVIF at full colour resolution. ICC, EXIF, XMP and
-    resolution go along where the container has room (WebP and AVIF have none for the resolution outside EXIF).
+    file; else `quality` (1 to 100) counts: JPEG and AVIF at full colour resolution. ICC, EXIF, XMP,
+    IPTC and resolution go along where the container has room (WebP and AVIF have none for the resolution outside EXIF),
+    comments of JPEG and texts of PNG into a file of their own kind.
 
     Memory: PNG, TIFF and JPEG some rows; WebP and AVIF the whole picture, since their encoders want it.
 
@@ -159,8 +167,7 @@ class PictureWriter:
         kept, file = self._kept, draft.file
         size, bands = (kept.width, kept.height), kept.channels + kept.alpha
         if self._container == "PNG":
-            extras = png_extras(kept.icc, kept.exif, kept.xmp, kept.dpi)
-            return PngEncoder(file.write, size, bands, self._bits, extras=extras)
+            return PngEncoder(file.write, size, bands, self._bits, extras=png_extras(kept))
         if self._container == "TIFF":
             try:
                 return TiffEncoder(file, kept, self._bits)
@@ -194,7 +201,12 @@ def _fit(info: PictureInfo, container: str) -> tuple[PictureInfo, tuple[str, ...
             drop["icc"] = "ICC profile dropped: too long for JPEG"
     if container in ("WEBP", "AVIF") and (info.icc or b"")[16:20] == b"GRAY":
         drop["icc"] = f"gray ICC profile dropped: {NAMES[container]} stores gray as RGB"
-    notes = list(drop.values())
+    if container in ("WEBP", "AVIF") and info.iptc:
+        drop["iptc"] = f"IPTC data dropped: {NAMES[container]} cannot hold it"
+    texts = tuple(text for text in info.texts if _HOLDER[text[0]] == container)
+    strange = dict.fromkeys(_HOLDER[kind] for kind, _ in info.texts if _HOLDER[kind] != container)
+    told = (f"{_TEXTS[home]} dropped: {NAMES[container]} cannot hold it" for home in strange)
+    notes = [*drop.values(), *told]
     if container == "AVIF" and info.alpha:
         notes.append("AVIF with transparency written without loss: quality does not count")
     kept = replace(
@@ -203,5 +215,7 @@ def _fit(info: PictureInfo, container: str) -> tuple[PictureInfo, tuple[str, ...
         exif=None if "exif" in drop else info.exif,
         xmp=None if "xmp" in drop else info.xmp,
         icc=None if "icc" in drop else info.icc,
+        iptc=None if "iptc" in drop else info.iptc,
+        texts=texts,
     )
     return kept, tuple(notes)

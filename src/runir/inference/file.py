@@ -87,6 +87,7 @@ class FileWork:
         with ExitStack() as stack:
             reader = stack.enter_context(open_picture(source, max_pixels=options.max_pixels))
             self.info = reader.info
+            reader.check_range()
             self._turned = reader.turned
             whole = Region(0, 0, self.info.width, self.info.height)
             self.region = (options.region or whole).inside(self.info.height, self.info.width)

@@ -24,10 +24,11 @@ def _shown(reader: PictureReader, top: int, bottom: int) -> Pixels:
 def inspect_file(path: Path, *, max_pixels: int = MAX_PIXELS) -> Findings:
     """Look at a picture file, which is read once from top to bottom.
 
-    Raises UsageError for a path that is no file; RunirError for a picture that cannot be read or is larger than
-    max_pixels.
+    Raises UsageError for a path that is no file; RunirError for a picture that cannot be read, is larger than
+    max_pixels, or holds floating-point values of another scale than 0 to 1.
     """
     with open_picture(path, max_pixels=max_pixels) as reader:
+        reader.check_range()
         height, width = reader.info.height, reader.info.width
         boxes = crop_boxes(height, width)
         parts: dict[Box, list[Pixels]] = {box: [] for box in boxes}

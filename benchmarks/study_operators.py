@@ -31,7 +31,8 @@ from runir.config import dump_toml
 from runir.models.complexity import macs_per_pixel, parameters
 from runir.models.config import RUNConfig
 from runir.models.run import RUN
-from runir.training.session import CHECKPOINT, WEIGHTS, run_training
+from runir.training.run import run_training
+from runir.training.session import CHECKPOINT, WEIGHTS
 
 PLACEMENTS = {
     "RUN": ("ssa", "conv", "csa"),

@@ -20,8 +20,8 @@ from runir.data.pictures import read_name_list
 from runir.data.samples import StepBatches, batches
 from runir.training.folders import load_data
 from runir.training.loop import Trainer
+from runir.training.network import build_network
 from runir.training.recipe import load_recipe
-from runir.training.session import build_network
 
 MUST = 0.70
 

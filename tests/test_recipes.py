@@ -8,7 +8,8 @@ from PIL import Image
 
 from runir.training.checkpoint import load_tensors
 from runir.training.recipe import load_recipe
-from runir.training.session import WEIGHTS, run_training
+from runir.training.run import run_training
+from runir.training.session import WEIGHTS
 
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted((ROOT / "recipes" / "cpu").glob("*.toml"))

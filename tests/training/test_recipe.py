@@ -7,9 +7,9 @@ import pytest
 
 from runir.config import build, dump_toml, read_toml, to_plain
 from runir.errors import UsageError
-from runir.training.loop import phase_ends, rate_factor
-from runir.training.recipe import Phase, Recipe, load_recipe
-from runir.training.session import network_config
+from runir.training.network import network_config
+from runir.training.recipe import Phase, Recipe, ScheduleSection, ValidationSection, load_recipe
+from runir.training.schedule import phase_ends, rate_factor, validates_after
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*/*.toml"))
 
@@ -43,6 +43,11 @@ def test_the_effective_recipe_survives_saving(path: Path, tmp_path: Path) -> Non
         ("optim.rate=-1", ["not be negative"]),
         ("optim.betas=[0.9, 1.5]", ["betas"]),
         ("data.workers=-1", ["not be negative"]),
+        ("schedule.hold=1", ["schedule.hold", "[0, 1)"]),
+        ("schedule.accumulate=0", ["accumulate", "positive"]),
+        ("schedule.accumulate=5", ["multiple of", "accumulate = 5"]),
+        ("validation.times=-1", ["not be negative"]),
+        ("validation.patience=3", ["keep"]),
         ("nonsense", ["key=value"]),
         ("seed.x=1", ["not a table"]),
     ],
@@ -97,8 +102,29 @@ def test_phases_share_the_pixels() -> None:
 
 
 def test_the_rate_warms_up_and_ends_at_zero() -> None:
-    factors = [rate_factor(step, 1000, 100) for step in range(1000)]
+    schedule = ScheduleSection((Phase(1.0, 1, 1),), steps=1000, warmup=100)
+    factors = [rate_factor(step, 1000, schedule) for step in range(1000)]
     assert factors[0] < 0.02
     assert max(factors) == pytest.approx(factors[99], abs=0.01)
     assert factors[-1] < 1e-4
     assert all(a >= b for a, b in itertools.pairwise(factors[100:]))
+
+
+def test_the_rate_is_held_then_falls_to_the_floor() -> None:
+    """Restormer's schedule: 3e-4 for 92,000 of 300,000 steps, then a half cosine down to 1e-6."""
+    schedule = ScheduleSection((Phase(1.0, 1, 1),), steps=300_000, warmup=0, hold=92 / 300, floor=1e-6 / 3e-4)
+    rates = {step: 3e-4 * rate_factor(step, 300_000, schedule) for step in (0, 91_999, 196_000, 299_999)}
+    assert rates[0] == rates[91_999] == 3e-4
+    assert rates[196_000] == pytest.approx((3e-4 + 1e-6) / 2)
+    assert rates[299_999] == pytest.approx(1e-6, rel=1e-3)
+
+
+@pytest.mark.parametrize("total", [7, 10, 1000])
+def test_validations_are_spread_evenly(total: int) -> None:
+    due = [step for step in range(1, total + 1) if validates_after(step, total, ValidationSection(times=5))]
+    assert len(due) == 5
+    assert due[-1] == total
+    gaps = [b - a for a, b in itertools.pairwise([0, *due])]
+    assert max(gaps) - min(gaps) <= 1
+    every = [step for step in range(1, 11) if validates_after(step, 10, ValidationSection(every=4))]
+    assert every == [4, 8, 10]

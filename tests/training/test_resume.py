@@ -12,7 +12,7 @@ from torch import Tensor
 
 from runir.errors import RunirError, UsageError
 from runir.training.checkpoint import load_tensors, save_tensors
-from runir.training.session import run_training
+from runir.training.run import run_training
 from tiny import RECIPE, same, train
 
 

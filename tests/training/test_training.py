@@ -14,7 +14,7 @@ from torch import Tensor
 from runir.errors import RunirError, UsageError
 from runir.training.checkpoint import load_tensors
 from runir.training.losses import LOSSES
-from runir.training.session import run_training
+from runir.training.run import run_training
 from tiny import RECIPE, same, train
 
 

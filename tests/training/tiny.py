@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from runir.training.checkpoint import load_tensors
-from runir.training.session import run_training
+from runir.training.run import run_training
 
 RECIPE = """
 name = "tiny.denoise"

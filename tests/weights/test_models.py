@@ -18,8 +18,8 @@ from runir.images import read_picture
 from runir.inference import Restorer
 from runir.models.complexity import macs_per_pixel, parameters
 from runir.models.load import load_network
+from runir.training.network import network_config
 from runir.training.recipe import load_recipe
-from runir.training.session import network_config
 from runir.training.validation import working_channels
 from runir.weights import Model, find_model, list_models
 from runir.weights.card import read_card

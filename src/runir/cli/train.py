@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
         _use_tcmalloc()
     try:
         from runir.training.recipe import load_recipe
-        from runir.training.session import run_training
+        from runir.training.run import run_training
     except ModuleNotFoundError as error:
         raise UsageError(f"training needs the package {error.name!r}: pip install 'runir[train]'") from error
     out = options.out or Path("runs") / load_recipe(options.recipe, options.assignments).name

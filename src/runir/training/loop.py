@@ -7,11 +7,10 @@ loss and the global residual stay in float32.
 from __future__ import annotations
 
 import contextlib
-import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Literal
@@ -22,7 +21,7 @@ from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 
 from runir.data.samples import PairSource, StepBatches, batches
-from runir.errors import RunirError, UsageError
+from runir.errors import RunirError
 from runir.models.run import RUN
 from runir.training.checkpoint import (
     last_line,
@@ -34,11 +33,13 @@ from runir.training.checkpoint import (
 from runir.training.losses import LOSSES
 from runir.training.norms import attach_calibrated_norms, attach_norms, freeze_norms, norm_statistics
 from runir.training.optim import WeightAverage, build_optimisers
-from runir.training.recipe import Phase, Recipe
+from runir.training.recipe import Recipe
+from runir.training.schedule import phase_ends, pixels_between, rate_factor
 
 MAX_BAD_STEPS = 20  # consecutive non-finite gradients before the run gives up
 CALIBRATION = 8  # batches that set the norms of a network with starting weights
 TIMED_WARMUP = (10, 40)  # steps not timed, then timed, to turn hours into steps
+STOPPING = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C; kill, torchrun and job queues; a closed terminal
 
 
 def hardware_precision() -> Literal["no", "bf16"]:
@@ -48,26 +49,9 @@ def hardware_precision() -> Literal["no", "bf16"]:
     return "bf16" if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported() else "no"
 
 
-def phase_ends(phases: Sequence[Phase], total: int) -> list[tuple[int, int, int]]:
-    """(last step, batch, patch) per phase so that each gets its share of all pixels in `total` steps."""
-    weights = [p.share / (p.batch * p.patch**2) for p in phases]
-    ends, done = [], 0.0
-    for phase, weight in zip(phases, weights, strict=True):
-        done += weight / sum(weights)
-        ends.append((round(total * done), phase.batch, phase.patch))
-    last = ends[-1]
-    return [*ends[:-1], (total, last[1], last[2])]
-
-
-def rate_factor(step: int, total: int, warmup: int) -> float:
-    """Share of the peak rate at this step: linear warm-up times half a cosine that ends at zero."""
-    rise = min(1.0, (step + 1) / max(1, warmup))
-    return rise * 0.5 * (1 + math.cos(math.pi * step / total))
-
-
 @dataclass
 class Progress:
-    """What a step reports. psnr: of validation, only after one."""
+    """What a step reports. loss: mean of the whole batch; psnr: of validation, only after one."""
 
     step: int
     total: int
@@ -88,9 +72,7 @@ class Trainer:
         AcceleratorState._reset_state()  # Accelerate keeps one precision per process; a second run may want another
         # Said outright: without cpu=True Accelerate takes processes on CPUs for strangers to each other.
         self.accelerator = Accelerator(mixed_precision=precision, cpu=not torch.accelerator.is_available())
-        ranks = self.accelerator.num_processes
-        if any(phase.batch % ranks for phase in recipe.schedule.phases):
-            raise UsageError(f"schedule.phases: every batch must be a multiple of the {ranks} processes")
+        recipe.schedule.check_division(self.accelerator.num_processes)
         torch.manual_seed(recipe.seed)
         self.recipe, self.source = recipe, source
         self.model = model
@@ -103,6 +85,7 @@ class Trainer:
         self.step = 0
         self.total = recipe.schedule.steps or 0
         self.between_steps = True  # weights, optimiser and position belong together
+        self.ended = False  # set (on all processes) to end before the last step
         self._bad_steps = 0
         self._stop = False
         self.network = self.accelerator.prepare(torch.compile(self.model) if recipe.compile else self.model)
@@ -148,11 +131,12 @@ class Trainer:
     # -- running -----------------------------------------------------------------------------------------------
 
     def run(self, report: Callable[[Progress], None], at_step: Callable[[int], dict[str, float] | None]) -> None:
-        """Train to the end. report: called every log_every steps and after a validation. at_step: called after
-        each step with the number of steps done; may save or validate, and returns validation PSNRs if it did.
+        """Train to the end, or until `ended`. report: called every log_every steps and after a validation. at_step:
+        called after each step with the number of steps done; may save or validate, and returns validation PSNRs if it
+        did. Every process calls both, for the same steps.
 
-        Ctrl-C is obeyed after the step in hand, so that weights and position belong together (KeyboardInterrupt);
-        a second one at once, which may leave half a step behind (`between_steps` tells)."""
+        The first signal (see STOPPING) is obeyed after the step in hand, so that weights and position belong together
+        (KeyboardInterrupt); a second one at once, which may leave half a step behind (`between_steps` tells)."""
         with self._interruptible():
             self._run(report, at_step)
 
@@ -167,21 +151,31 @@ class Trainer:
                 signal.default_int_handler(number, frame)
             self._stop = True
 
-        before = signal.signal(signal.SIGINT, stop)
+        numbers = [getattr(signal, name) for name in STOPPING if hasattr(signal, name)]
+        before = {number: signal.signal(number, stop) for number in numbers}
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _obey_stop(self) -> None:
+        """Raise KeyboardInterrupt on all processes once any of them was asked to stop: none waits for the others."""
+        stop = self._stop
+        if self.accelerator.num_processes > 1:
+            asked = torch.tensor(float(stop), device=self.accelerator.device)
+            stop = bool(self.accelerator.reduce(asked, "sum") > 0)
+        if stop:
+            raise KeyboardInterrupt
 
     def _run(self, report: Callable[[Progress], None], at_step: Callable[[int], dict[str, float] | None]) -> None:
         if not self.total:
             self.total = self._steps_for(self.recipe.schedule.hours or 0.0)
         self.accelerator.print(f"{self.total} steps, from {self.step}")
         data = self._batches(self.step, self.total)
-        pixels, begun = 0, time.perf_counter()
-        while self.step < self.total:
-            if self._stop:
-                raise KeyboardInterrupt
+        schedule, pixels, begun = self.recipe.schedule, 0, time.perf_counter()
+        while self.step < self.total and not self.ended:
+            self._obey_stop()
             degraded, clean = next(data)
             self.between_steps = False
             loss, norm = self.train_step(degraded, clean)
@@ -194,24 +188,22 @@ class Trainer:
             if psnr or self.step % self.recipe.log_every == 0 or self.step == self.total:
                 seconds = time.perf_counter() - begun
                 rate = pixels / seconds
-                left = self._pixels(self.step, self.total) / rate
-                factor = rate_factor(self.step - 1, self.total, self.recipe.schedule.warmup)
-                report(Progress(self.step, self.total, loss.item(), norm.item(), factor, rate / 1e6, left, psnr))
+                left = pixels_between(schedule.phases, self.step, self.total) / rate
+                factor = rate_factor(self.step - 1, self.total, schedule)
+                mean = float(self.accelerator.reduce(loss, "mean"))
+                report(Progress(self.step, self.total, mean, norm.item(), factor, rate / 1e6, left, psnr))
 
     def train_step(self, degraded: Tensor, clean: Tensor) -> tuple[Tensor, Tensor]:
-        """One step on float32 B x C x P x P; returns the loss and the gradient's norm. A non-finite gradient is
-        checked for before the step: that step is left out, and 20 in a row end the run with RunirError."""
+        """One step on float32 B x C x P x P, this process's share of the batch; returns its mean loss and the norm of
+        the whole batch's gradient. A non-finite gradient is checked for before the step: that step is left out, and 20
+        in a row end the run with RunirError."""
         if self.recipe.optim.norms:
             freeze_norms(self.model, self.step >= self.recipe.optim.freeze * (self.total or 10**9))
-        device = self.accelerator.device
         statistics = norm_statistics(self.model)
         before = [tensor.clone() for tensor in statistics]
-        degraded = degraded.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
-        restored = self.network(degraded)
-        loss = self.loss(restored, clean.to(device, non_blocking=True))
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
-        self.accelerator.backward(loss)
+        loss = self._gradients(degraded, clean)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.optim.clip)
         if not torch.isfinite(norm):
             for tensor, old in zip(statistics, before, strict=True):  # the forward pass has moved them already
@@ -219,32 +211,38 @@ class Trainer:
             self._bad_steps += 1
             if self._bad_steps >= MAX_BAD_STEPS:
                 raise RunirError(f"step {self.step}: {MAX_BAD_STEPS} non-finite gradients in a row; lower the rate")
-            return loss.detach(), norm
+            return loss, norm
         self._bad_steps = 0
-        factor = rate_factor(self.step, self.total or 10**9, self.recipe.schedule.warmup)
+        factor = rate_factor(self.step, self.total or 10**9, self.recipe.schedule)
         for optimiser in self.optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = group["peak"] * factor
             optimiser.step()
         self.average.update(self.model, self.step)
-        return loss.detach(), norm
+        return loss, norm
+
+    def _gradients(self, degraded: Tensor, clean: Tensor) -> Tensor:
+        """Add up the gradients of the recipe's equal parts, and return the mean loss. Losses are means over samples."""
+        device, parts = self.accelerator.device, self.recipe.schedule.accumulate
+        total = torch.zeros((), device=device)
+        for index, (x, target) in enumerate(zip(degraded.chunk(parts), clean.chunk(parts), strict=True)):
+            # Processes exchange gradients once a step, with the last part.
+            last = index == parts - 1
+            with contextlib.nullcontext() if last else self.accelerator.no_sync(self.network):
+                x = x.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
+                loss = self.loss(self.network(x), target.to(device, non_blocking=True)) / parts
+                self.accelerator.backward(loss)
+            total += loss.detach()
+        return total
 
     # -- lengths -----------------------------------------------------------------------------------------------
-
-    def _sizes(self, total: int) -> list[tuple[int, int, int]]:
-        return phase_ends(self.recipe.schedule.phases, total)
-
-    def _pixels(self, first: int, total: int) -> int:
-        done, pixels = first, 0
-        for last, batch, patch in self._sizes(total):
-            pixels += max(0, last - done) * batch * patch**2
-            done = max(done, last)
-        return pixels
 
     def _batches(self, first: int, total: int) -> Iterator[tuple[Tensor, Tensor]]:
         accelerator = self.accelerator
         rank, ranks = accelerator.process_index, accelerator.num_processes
-        dataset = StepBatches(self.source, self._sizes(total), self.recipe.seed, rank, ranks)
+        dataset = StepBatches(
+            self.source, phase_ends(self.recipe.schedule.phases, total), self.recipe.seed, rank, ranks
+        )
         return batches(dataset, first, total, self.recipe.data.workers)
 
     def _steps_for(self, hours: float) -> int:
@@ -260,8 +258,7 @@ class Trainer:
             begun = 0.0
             data = batches(dataset, 0, skip + timed, self.recipe.data.workers)
             for index, (degraded, clean) in enumerate(data):
-                if self._stop:
-                    raise KeyboardInterrupt
+                self._obey_stop()
                 if index == skip:
                     begun = time.perf_counter()
                 self.train_step(degraded, clean)

@@ -30,7 +30,7 @@ class DataSection:
     held_out: a file of picture names, one per line, relative to the recipe; never trained on, used for validation.
     degradation: name and parameters of the on-the-fly degradation (not for kind "pairs").
     workers: processes that make batches ahead of the network (0: none). folders: where the pictures are; --data goes
-    first.
+    first. meant: the data that the recipe is for, in words, which `runir train --dry-run` shows.
     """
 
     kind: Literal["clean", "pairs", "both"] = "clean"
@@ -39,6 +39,7 @@ class DataSection:
     degradation: dict[str, Any] = field(default_factory=dict)
     workers: int = 1
     folders: tuple[str, ...] = ()
+    meant: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what cannot run."""
@@ -61,13 +62,18 @@ class Phase:
 class ScheduleSection:
     """hours (turned into steps after a timed warm-up; the number is in the checkpoint), or steps, which go first.
 
-    warmup: steps of linear warm-up; the rate then falls to zero along a half cosine. phases: in order.
+    warmup: steps of linear warm-up; hold: share of the steps before the rate falls, along a half cosine, to `floor` (a
+    share of the peak). phases: in order. accumulate: equal parts that each batch is computed in, one after the other;
+    saves memory and, while no batch norm measures its batch (optim.norms, optim.freeze), changes nothing but rounding.
     """
 
     phases: tuple[Phase, ...]
     steps: int | None = None
     hours: float | None = None
     warmup: int = 200
+    hold: float = 0.0
+    floor: float = 0.0
+    accumulate: int = 1
 
     def __post_init__(self) -> None:
         """Refuse an impossible schedule."""
@@ -80,6 +86,19 @@ class ScheduleSection:
         bad_steps, bad_hours = self.steps is not None and self.steps < 1, self.hours is not None and self.hours <= 0
         if bad_steps or bad_hours or self.warmup < 0:
             raise UsageError("schedule: steps and hours must be positive, warmup not negative")
+        if not (0 <= self.hold < 1 and 0 <= self.floor <= 1):
+            raise UsageError("schedule.hold is a share in [0, 1), schedule.floor one in [0, 1]")
+        if self.accumulate < 1:
+            raise UsageError("schedule.accumulate must be positive")
+        self.check_division(1)
+
+    def check_division(self, processes: int) -> None:
+        """Raise UsageError unless every batch can be shared out to the processes and their parts."""
+        parts = processes * self.accumulate
+        if any(phase.batch % parts for phase in self.phases):
+            what = f"{processes} processes" + (f" x {self.accumulate} parts" if self.accumulate > 1 else "")
+            what = what if processes > 1 else f"schedule.accumulate = {self.accumulate}"
+            raise UsageError(f"schedule.phases: every batch must be a multiple of {what}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,17 +143,27 @@ class LossSection:
 
 @dataclass(frozen=True, slots=True)
 class ValidationSection:
-    """every: steps between validations (0: only at the end); crop: side of the central part; levels: specs such as
-    "awgn:25" for clean pictures (given pairs are scored as they are)."""
+    """every: steps between validations (0: only at the end); times: so many, evenly spread, instead (0: see every);
+    crop: side of the central part; levels: specs such as "awgn:25" for clean pictures (given pairs are scored as they
+    are).
+
+    keep: which averaged weights the run gives, the "last", or the "best" at a validation (mean PSNR of the groups; the
+    starting weights take part). patience: validations without a new best after which the run ends early (0: never).
+    """
 
     every: int = 2000
+    times: int = 0
     crop: int = 256
     levels: tuple[str, ...] = ()
+    keep: Literal["last", "best"] = "last"
+    patience: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what cannot run."""
-        if self.every < 0 or self.crop < 11:
-            raise UsageError("validation: every must not be negative, crop at least 11")
+        if min(self.every, self.times, self.patience) < 0 or self.crop < 11:
+            raise UsageError("validation: every, times and patience must not be negative, crop at least 11")
+        if self.patience and self.keep != "best":
+            raise UsageError('validation.patience needs keep = "best"')
 
 
 @dataclass(frozen=True, slots=True)

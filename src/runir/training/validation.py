@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -66,18 +67,21 @@ def averaged_network(config: RUNConfig, average: WeightAverage, device: torch.de
 
 
 @torch.no_grad()
-def validate(network: RUN, data: ValidationSet, device: torch.device) -> dict[str, float]:
-    """Mean PSNR (dB, 8-bit rounded) per group."""
-    scores: dict[str, float] = {}
-    for name, pairs in data.groups.items():
-        values = []
-        for degraded, clean in pairs:
-            x = torch.from_numpy(degraded).permute(2, 0, 1)[None].contiguous(memory_format=torch.channels_last)
-            restored: Tensor = network(x.to(device))
-            out = restored[0].permute(1, 2, 0).clamp(0, 1).cpu().numpy()
-            values.append(psnr(np.rint(out * 255), np.rint(clean * 255)))
-        scores[name] = float(np.mean(values))
-    return scores
+def validate(network: RUN, data: ValidationSet, accelerator: Accelerator) -> dict[str, float]:
+    """Mean PSNR (dB, 8-bit rounded) per group, on every process; each scores its share of the pictures."""
+    rank, ranks, device = accelerator.process_index, accelerator.num_processes, accelerator.device
+    sums = [sum(_score(network, pair, device) for pair in pairs[rank::ranks]) for pairs in data.groups.values()]
+    if ranks > 1:
+        sums = accelerator.reduce(torch.tensor(sums, dtype=torch.float64, device=device), "sum").tolist()
+    return {name: total / len(pairs) for (name, pairs), total in zip(data.groups.items(), sums, strict=True)}
+
+
+def _score(network: RUN, pair: tuple[NDArray[np.float32], NDArray[np.float32]], device: torch.device) -> float:
+    degraded, clean = pair
+    x = torch.from_numpy(degraded).permute(2, 0, 1)[None].contiguous(memory_format=torch.channels_last)
+    restored: Tensor = network(x.to(device))
+    out = restored[0].permute(1, 2, 0).clamp(0, 1).cpu().numpy()
+    return float(psnr(np.rint(out * 255), np.rint(clean * 255)))
 
 
 WORKING = 0.02  # share of an activation's variance that must not be linear in its input; about 0.2 at a bias of zero

@@ -1,0 +1,110 @@
+"""One `runir train` call: recipe and folders in; a run folder with weights, log and checkpoint out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from runir.config import dump_toml, to_plain
+from runir.data.pictures import read_name_list
+from runir.errors import UsageError
+from runir.images.place import place
+from runir.training.checkpoint import load_tensors
+from runir.training.folders import load_data
+from runir.training.loop import Trainer
+from runir.training.network import build_network
+from runir.training.recipe import Recipe, load_recipe
+from runir.training.session import CHECKPOINT, WEIGHTS, Session
+
+RECIPE = "recipe.toml"
+HELD_OUT = "held_out.txt"
+
+
+def _prepare(recipe: Recipe, names: frozenset[str], folders: Sequence[Path], out: Path) -> Recipe:
+    """Make the run folder with the effective recipe, which is returned, and its own copy of the held-out list."""
+    data = replace(recipe.data, folders=tuple(str(folder.resolve()) for folder in folders))
+    if recipe.data.held_out is not None:
+        data = replace(data, held_out=HELD_OUT)
+        place("".join(f"{name}\n" for name in sorted(names)).encode(), out / HELD_OUT, overwrite=True)
+    recipe = replace(recipe, data=data)
+    place(dump_toml(to_plain(recipe)).encode(), out / RECIPE, overwrite=True)
+    return recipe
+
+
+def run_training(
+    recipe_path: Path, folders: Sequence[Path], out: Path, assignments: Sequence[str] = (), resume: bool = False
+) -> Path:
+    """Train and return the path of the final weights (safetensors).
+
+    folders: of training pictures; empty means those that the recipe names. A resumed run uses the recipe, folders and
+    held-out list that the run folder holds. Raises UsageError for a wrong recipe, folder or run folder;
+    KeyboardInterrupt after saving a checkpoint.
+    """
+    if resume:
+        return resume_training(out, folders, assignments)
+    recipe = load_recipe(recipe_path, assignments)
+    return train_recipe(recipe, held_out_names(recipe, recipe_path), folders_of(recipe, folders, recipe_path), out)
+
+
+def folders_of(recipe: Recipe, folders: Sequence[Path], recipe_path: Path) -> list[Path]:
+    """The folders given, else those that the recipe names. Raises UsageError when there are none."""
+    found = list(folders) or [Path(folder) for folder in recipe.data.folders]
+    if not found:
+        raise UsageError(f"{recipe_path}: names no data.folders; give --data DIR")
+    return found
+
+
+def held_out_names(recipe: Recipe, recipe_path: Path) -> frozenset[str]:
+    """The names on the recipe's list, which lies relative to the recipe. Raises UsageError when it is missing."""
+    if recipe.data.held_out is None:
+        return frozenset()
+    return read_name_list(recipe_path.parent / recipe.data.held_out)
+
+
+def train_recipe(recipe: Recipe, held_out: frozenset[str], folders: Sequence[Path], out: Path) -> Path:
+    """Train a fresh run on these folders; see run_training."""
+    if (out / CHECKPOINT).exists():
+        raise UsageError(f"{out}: holds a run already; add --resume to go on with it, or choose another --out")
+    source, data = load_data(recipe, held_out, folders)
+    trainer = Trainer(recipe, build_network(recipe), source)
+    if trainer.accelerator.is_main_process:
+        trainer.recipe = _prepare(recipe, held_out, folders, out)
+    session = Session(trainer, data, out)
+    return _train(session)
+
+
+def resume_training(out: Path, folders: Sequence[Path] = (), assignments: Sequence[str] = ()) -> Path:
+    """Go on with the run in a run folder, on as many processes as there are now; see run_training."""
+    if assignments:
+        raise UsageError("--resume goes on with the saved recipe: leave --set out")
+    recipe_path = out / RECIPE
+    recipe = load_recipe(recipe_path)
+    if folders and tuple(str(f.resolve()) for f in folders) != recipe.data.folders:
+        raise UsageError(f"--resume goes on with the folders in {recipe_path}: leave --data out, or change them there")
+    held_out = held_out_names(recipe, recipe_path)
+    source, data = load_data(recipe, held_out, folders_of(recipe, folders, recipe_path))
+    session = Session(Trainer(recipe, build_network(recipe), source), data, out)
+    session.resume(*load_tensors(out / CHECKPOINT))
+    return _train(session)
+
+
+def _train(session: Session) -> Path:
+    trainer = session.trainer
+    if session.main:
+        counts = {len(group) for group in session.data.groups.values()} or {0}
+        print(f"{trainer.recipe.name}: validation on {max(counts)} held-out pictures, precision "
+              f"{trainer.accelerator.mixed_precision}", flush=True)  # fmt: skip
+    try:
+        session.begin()
+        trainer.run(session.report, session.at_step)
+    except KeyboardInterrupt:
+        if session.main and trainer.total and trainer.between_steps:
+            session.save()
+            print(f"interrupted at step {trainer.step}: saved; go on with --resume", flush=True)
+        elif session.main:
+            print("stopped at once; the last checkpoint stands, if there is one: go on with --resume", flush=True)
+        raise
+    finally:
+        session.close()
+    return session.out / WEIGHTS

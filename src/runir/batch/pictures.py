@@ -17,9 +17,9 @@ from runir.images.picture import ENDINGS
 from runir.images.writer import container_of
 from runir.inference.engines import Precision, available_threads
 from runir.inference.file import FileOptions, FileWork
+from runir.inference.foreign import open_model
 from runir.inference.restorer import check_strength
 from runir.inspection.files import inspect_file
-from runir.weights import find_model
 
 _ROWS = 1024
 """About as many rows of a picture are in memory while it is worked off in strips."""
@@ -134,7 +134,7 @@ def picture_worker(
 
 
 def _described(task: str | None, models: Sequence[str], precision: str, details: FileOptions) -> str:
-    cards = [find_model(name).card for name in models]
+    cards = [open_model(name).card for name in models]
     weights = [f"{card.name} {card.onnx_sha256[:16]}{card.exposure_sha256[:16]}" for card in cards]
     how = {name: value for name, value in asdict(details).items() if name not in _NOT_PIXELS and value is not None}
     return json.dumps({"models": AUTO if task == AUTO else "given", "weights": weights, "precision": precision} | how)

@@ -7,7 +7,8 @@ import json
 
 from runir.config import dump_toml, to_plain
 from runir.errors import UsageError
-from runir.weights import find_model, list_models
+from runir.inference.foreign import open_model
+from runir.weights import list_models
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +23,7 @@ def run(options: argparse.Namespace) -> int:
     if options.action == "show":
         if options.name is None:
             raise UsageError("models show: give a model's name; see `runir models`")
-        card = to_plain(find_model(options.name).card)
+        card = to_plain(open_model(options.name).card)
         print(
             json.dumps(card, ensure_ascii=False) if options.json else dump_toml(card),
             end="\n" if options.json else "",

@@ -14,8 +14,9 @@ from runir.images import to_float
 from runir.images.reduce import shrink
 from runir.inference.engines import Engine, Precision, build_engine
 from runir.inference.exposure import SIDE, ExposureCurve, brighten
+from runir.inference.foreign import ForeignModel, open_model
 from runir.inference.tiles import plan_tiles, restore_rows
-from runir.weights import Model, ModelCard, find_model
+from runir.weights import Model, ModelCard
 
 Progress = Callable[[int, int], None]
 Array = NDArray[np.float32]
@@ -48,7 +49,7 @@ class Restorer:
 
     def __init__(
         self,
-        model: str | Model = "run-s.denoise",
+        model: str | Model | ForeignModel = "run-s.denoise",
         *,
         engine: str = "auto",
         precision: Precision = "f32",
@@ -58,7 +59,8 @@ class Restorer:
         """Compile the network.
 
         Args:
-            model: a name that `runir.list_models()` lists, or a Model.
+            model: a name that `runir.list_models()` lists, the path of an exported model's folder or of a checkpoint
+                of another network (extra `spandrel`), or a model itself.
             engine: "auto", "openvino", "onnxruntime" (extra of that name) or "torch" (extra `train`).
             precision: "f32", "bf16" (OpenVINO only), or "auto" (the engine's choice).
             threads: processors to use; None: all that this process may use.
@@ -68,7 +70,7 @@ class Restorer:
             UsageError: unknown model, engine, device or precision; an engine or device that is not there; threads < 1.
             RunirError: a damaged weight file.
         """
-        self._model = find_model(model) if isinstance(model, str) else model
+        self._model = open_model(model) if isinstance(model, str) else model
         self._threads, self.precision = threads, precision
         self._engine: Engine
         self._engine, self.device = build_engine(engine, self._model, threads, precision, device)

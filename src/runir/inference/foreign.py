@@ -1,0 +1,171 @@
+"""Other people's networks: checkpoints that the package `spandrel` reads, as models for a Restorer.
+
+They run in PyTorch, through the same fixed tiles as runir's own. Files are read by spandrel's own unpickler, which
+takes tensors and nothing else, or as safetensors; TorchScript (.pt) is a program and is not read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+from runir.errors import RunirError, UsageError
+from runir.images.messages import line, reason
+from runir.weights import Model, ModelCard, find_model
+
+CHECKPOINTS = (".pth", ".ckpt", ".safetensors")
+TILE, OVERLAP = 512, 32  # as runir's own; a larger tile where a network needs one
+FARTHEST = 1.0  # mean change of a tile that is still believed: these networks also brighten what is nearly black
+DAMAGED = (AttributeError, EOFError, IndexError, KeyError, OSError, RuntimeError, TypeError, ValueError)
+
+
+class ForeignNetwork:
+    """A network as spandrel describes it, for tiles of three channels."""
+
+    def __init__(self, descriptor: Any) -> None:
+        """Descriptor: spandrel's ImageModelDescriptor, of scale 1 and with 1 or 3 channels."""
+        self._call, self._gray = descriptor.eval(), descriptor.input_channels == 1
+
+    def restore(self, tile: Any) -> Any:
+        """Tensor 1 x 3 x H x W in about [0, 1] -> the same shape in [0, 1].
+
+        A network for gray pictures sees one channel after the other, and only one where all three are equal.
+        """
+        if not self._gray:
+            return self._call(tile)
+        red, green, blue = tile.split(1, dim=1)
+        first = self._call(red)
+        if red.equal(green) and red.equal(blue):
+            return first.expand(-1, 3, -1, -1)
+        import torch
+
+        return torch.cat((first, self._call(green), self._call(blue)), dim=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignModel:
+    """What a Restorer needs of a Model, for another network.
+
+    card: its sums are of the checkpoint; what only the author knows is called so; macs_per_pixel is 0: not counted.
+    """
+
+    card: ModelCard
+    network: ForeignNetwork
+    exposure: None = None
+
+    @staticmethod
+    def engine(name: str, precision: str) -> str:
+        """The engine for a wanted one ("auto" is PyTorch). Raises UsageError for another, or for bf16."""
+        if precision == "bf16":
+            raise UsageError("precision 'bf16' is for runir's own models; other networks run in f32")
+        if name not in ("auto", "torch"):
+            raise UsageError(f"engine {name!r} is for runir's own models; other networks run with --engine torch")
+        return "torch"
+
+
+def open_model(name: str) -> Model | ForeignModel:
+    """The model of this name, in this folder (as `runir export` makes it), or in this checkpoint of another network.
+
+    Raises UsageError for an unknown name, or a network that runir cannot use; RunirError for a damaged or unsafe file.
+    """
+    ending = Path(name).suffix.lower()
+    if ending in CHECKPOINTS:
+        return read_checkpoint(Path(name))
+    if ending == ".pt":
+        raise UsageError(line(Path(name), "may hold a program (TorchScript)", "save its weights as .safetensors"))
+    return find_model(name)
+
+
+def read_checkpoint(path: Path) -> ForeignModel:
+    """A checkpoint file that spandrel reads.
+
+    Raises UsageError without spandrel, for a missing file, and for a network that runir cannot use; RunirError for a
+    file that is damaged or holds more than tensors.
+    """
+    if not path.is_file():
+        raise UsageError(line(path, "no such file", "check the name"))
+    loader, unknown = _loader()
+    try:
+        descriptor = loader.load_from_file(str(path))
+    except UnpicklingError as error:
+        what = f"is no plain file of tensors ({reason(error)})"
+        raise RunirError(line(path, what, "it may hold a program; ask for its weights as .safetensors")) from error
+    except unknown as error:
+        known = "for a model of runir give its folder; Restormer, MPRNet and others need `spandrel_extra_arches`"
+        raise UsageError(line(path, "holds a network that spandrel does not know", known)) from error
+    except DAMAGED as error:
+        raise RunirError(line(path, f"cannot be read ({reason(error)})", "download it again")) from error
+    return described(descriptor, path.stem, str(path), hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def from_tensors(tensors: Mapping[str, Any], name: str) -> ForeignModel:
+    """A network whose tensors are in memory. Raises UsageError as `read_checkpoint` does."""
+    return described(_loader()[0].load_from_state_dict(dict(tensors)), name, name, "")
+
+
+def described(descriptor: Any, name: str, where: str, sha256: str) -> ForeignModel:
+    """The model behind spandrel's descriptor. `where` stands in errors.
+
+    Raises UsageError for what is no restorer of pictures of the same size with 1 or 3 channels.
+    """
+    what = _unfit(descriptor)
+    if what:
+        remedy = "give a network that restores at the same size"
+        raise UsageError(f"{where}: {descriptor.architecture.name} {what}; {remedy}")
+    needs = descriptor.size_requirements
+    side = max(TILE, needs.minimum)
+    tags = f" ({', '.join(descriptor.tags)})" if descriptor.tags else ""
+    gray = "; for gray, so colour goes channel by channel" if descriptor.input_channels == 1 else ""
+    whole = "; tiles may show, by its nature" if descriptor.tiling.name == "DISCOURAGED" else ""
+    card = ModelCard(
+        name=name,
+        task="restoration",
+        description=f"{descriptor.architecture.name}{tags}, read by spandrel{gray}{whole}",
+        licence="its author's",
+        date="",
+        recipe="its author's",
+        training_data="known to its author",
+        parameters=sum(tensor.numel() for tensor in descriptor.model.parameters()),
+        macs_per_pixel=0,
+        tile=-(-side // needs.multiple_of) * needs.multiple_of,
+        overlap=OVERLAP,
+        onnx_sha256=sha256,
+        safetensors_sha256=sha256,
+        network={"architecture": descriptor.architecture.name, "tags": list(descriptor.tags)},
+        residual_limit=FARTHEST,
+    )
+    return ForeignModel(card, ForeignNetwork(descriptor))
+
+
+def _unfit(descriptor: Any) -> str:
+    """Why runir cannot use the network, or nothing."""
+    channels = (descriptor.input_channels, descriptor.output_channels)
+    if descriptor.purpose not in ("Restoration", "SR"):
+        return f"is for {descriptor.purpose}"
+    if descriptor.scale != 1:
+        return f"enlarges {descriptor.scale} times"
+    if channels not in ((1, 1), (3, 3)):
+        return f"takes {channels[0]} channels and gives {channels[1]}, not 1 or 3"
+    if descriptor.tiling.name == "INTERNAL":
+        return "wants the whole picture at once, and runir gives it tiles"
+    return ""
+
+
+def _loader() -> tuple[Any, type[Exception]]:
+    """spandrel's loader, with the architectures of the second package where it is installed, and its error for files
+    of an unknown network. Raises UsageError without spandrel."""
+    try:
+        import spandrel
+    except ImportError as error:
+        what = "networks of others are read by the package spandrel, which is not installed"
+        raise UsageError(f"{what}: pip install 'runir[spandrel]'") from error
+    if find_spec("spandrel_extra_arches") is not None:
+        import spandrel_extra_arches
+
+        spandrel_extra_arches.install(ignore_duplicates=True)
+    return spandrel.ModelLoader(), spandrel.UnsupportedModelError

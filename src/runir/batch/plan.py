@@ -100,7 +100,7 @@ def _search(source: Path, output: Path, endings: Mapping[str, str], recursive: b
                 folders.append((Path(entry.path), below / entry.name))
             elif _leads_to_folder(entry):
                 found.links += recursive
-            elif _made_from(entry.name) in names:
+            elif made_from(entry.name) in names:
                 found.made += 1
             elif os.path.splitext(entry.name)[1].lower() in endings:  # noqa: PTH122 - a name, not a path
                 found.files.append((Path(entry.path), str(below / entry.name), _size(entry)))
@@ -110,7 +110,7 @@ def _search(source: Path, output: Path, endings: Mapping[str, str], recursive: b
     return found
 
 
-def _made_from(name: str) -> str | None:
+def made_from(name: str) -> str | None:
     """The stem of the picture that a file is a result of, by its name; None for any other name."""
     stem, mark = os.path.splitext(os.path.splitext(name)[0])  # noqa: PTH122 - names, not paths
     return stem if mark in (".restored", ".preview") else None

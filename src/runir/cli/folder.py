@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 
 from runir.batch import Jobs, Summary, restore_folder
 from runir.batch.pictures import picture_worker
@@ -34,13 +35,13 @@ def _jobs(text: str) -> Jobs:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def run_folder(options: argparse.Namespace, details: FileOptions) -> int:
-    """Restore the folder `options.input` into `options.output`, each file as `details` say. Returns the exit code.
+def run_folder(source: Path, options: argparse.Namespace, details: FileOptions) -> int:
+    """Restore the folder `source` into `options.output`, each file as `details` say. Returns the exit code.
 
     Raises UsageError, and RunirError when nothing can be done at all.
     """
     if options.output is None:
-        raise UsageError(f"{printable(str(options.input))}: is a folder; say where its results go with -o FOLDER")
+        raise UsageError(f"{printable(str(source))}: is a folder; say where its results go with -o FOLDER")
     if options.compare is not None:
         raise UsageError("--compare is for one picture, not for a folder")
     if options.max_failures is not None and options.max_failures < 1:
@@ -59,7 +60,7 @@ def run_folder(options: argparse.Namespace, details: FileOptions) -> int:
     )
     try:
         summary = restore_folder(
-            options.input,
+            source,
             options.output,
             worker,
             recursive=options.recursive,

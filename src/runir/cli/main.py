@@ -1,10 +1,11 @@
-"""`runir VERB ...`. Exit codes: 0 done, 1 work that failed, 2 wrong usage, 130 interrupted."""
+"""`runir VERB ...`. Exit codes: 0 done, 1 work that failed, 2 wrong usage, 130 interrupted, 141 nobody reads on."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import io
+import os
 import signal
 import sys
 import threading
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from importlib import import_module
 
 from runir._version import __version__
+from runir.cli.failures import one_line
 from runir.errors import RunirError
 
 VERBS = {
@@ -22,6 +24,10 @@ VERBS = {
     "train": "train a network from a recipe",
     "export": "turn a training run into a model that ships",
 }
+
+
+CLOSED = 141
+"""Exit code when the reader of our output has gone, as in `runir inspect a.jpg | head -1`: that of SIGPIPE."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -60,7 +66,18 @@ def _ended_as_interrupted() -> Iterator[None]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        try:
+            return _run(list(sys.argv[1:] if arguments is None else arguments))
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()  # now: at the interpreter's end a closed pipe would be reported as a fault
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED
+
+
+def _run(words: Sequence[str]) -> int:
     verb = next((word for word in words if word in VERBS), None)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -72,12 +89,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RunirError as error:
         print(f"runir: {error}", file=sys.stderr)
         return error.exit_code
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"runir: {where}{error.strerror or error}; check the disk and the permissions", file=sys.stderr)
-        return 1
-    except MemoryError:
-        print("runir: not enough memory; close other programs, or use fewer --jobs", file=sys.stderr)
+    except BrokenPipeError:
+        raise
+    except (OSError, MemoryError) as error:
+        print(f"runir: {one_line(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("runir: interrupted; nothing half-written was left", file=sys.stderr)

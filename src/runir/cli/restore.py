@@ -1,4 +1,4 @@
-"""runir restore IN [-o OUT]: a file or a folder."""
+"""runir restore IN ... [-o OUT]: files or a folder."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import sys
 import time
 from pathlib import Path
 
-from runir.api import AUTO, DEFAULT_QUALITY, Chosen, check_paths, choose, default_output
+from runir.api import AUTO, DEFAULT_QUALITY, Chosen, check_paths, choose, default_output, model_of, tasks
 from runir.cli import folder
 from runir.cli.options import add_engine_options, build_kit
+from runir.cli.several import check_several, run_several
 from runir.errors import UsageError
 from runir.images.picture import ENDINGS, EXTENSIONS, SUPPORTED
 from runir.images.writer import container_of
@@ -26,10 +27,10 @@ SURE_S = 1.0  # after so many seconds of work
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare this verb's arguments."""
-    parser.add_argument("input", type=Path, metavar="IN", help="a picture file, or a folder of them")
-    parser.add_argument(
-        "-o", "--output", type=Path, metavar="OUT", help="result (default: NAME.restored.EXT beside IN)"
-    )
+    what = "picture files, or a folder of them"
+    parser.add_argument("inputs", type=Path, nargs="+", metavar="IN", help=what)
+    where = "result, or a folder for it (default: NAME.restored.EXT beside IN)"
+    parser.add_argument("-o", "--output", type=Path, metavar="OUT", help=where)
     what = "denoise (default), photo, lowlight, deblur, derain, several with commas between, or auto: looks first"
     parser.add_argument("--task", metavar="TASK", help=what)
     parser.add_argument("--model", metavar="NAME", help="see `runir models` (default: the task's larger one)")
@@ -57,7 +58,7 @@ def _add_file_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--compare-style", choices=("split", "side"), default="split", help="split (default), or side by side"
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text, for each file")
 
 
 def _region(text: str) -> Region:
@@ -69,22 +70,33 @@ def _region(text: str) -> Region:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Restore one file, or a folder."""
+    """Restore one file, several, or a folder."""
     check_strength(options.strength)
     if not 1 <= options.quality <= 100:
         raise UsageError(f"quality = {options.quality}: a number from 1 to 100 is needed")
     if options.max_pixels is not None and options.max_pixels < 1:
         raise UsageError(f"max-pixels = {options.max_pixels}: at least 1 is needed")
-    if options.input.is_dir():
-        return folder.run_folder(options, _file_options(options))
+    first, *others = options.inputs
+    if others:
+        check_several(options.inputs, options.output)
+        for name in ("preview", "compare"):
+            if getattr(options, name) is not None:
+                raise UsageError(f"--{name} is for one picture; {len(options.inputs)} are given")
+    elif first.is_dir():
+        return folder.run_folder(first, options, _file_options(options))
     for name, value in (
         ("recursive", options.recursive),
         ("jobs", options.jobs),
         ("max-failures", options.max_failures),
     ):
         if value:
-            raise UsageError(f"--{name} is for folders; {options.input} is none")
-    return _run_file(options, _file_options(options))
+            raise UsageError(f"--{name} is for folders; {first} is none")
+    job = _Job(options)
+    if not others:
+        job(first)
+        return 0
+    job.check()
+    return run_several(options.inputs, job.target, job, options.json)
 
 
 def _file_options(options: argparse.Namespace) -> FileOptions:
@@ -102,41 +114,73 @@ def _file_options(options: argparse.Namespace) -> FileOptions:
     )
 
 
-def _run_file(options: argparse.Namespace, details: FileOptions) -> int:
-    source = options.input
-    chosen = choose(  # first: a mistyped name is told before a result that is in the way
-        options.task, options.model, lambda: inspect_file(source, max_pixels=details.max_pixels), options.fast
-    )
-    default = default_output(source, "restored" if options.preview is None else "preview", _ending(options))
-    target = check_paths(source, options.output, options.overwrite, default)
-    if options.compare is not None:
-        check_paths(source, options.compare, options.overwrite)
-        if options.compare.resolve() == target.resolve():
-            raise UsageError(f"{options.compare}: is the result; give --compare another name")
-    bar = None if options.json else _Bar(sys.stderr.isatty())
-    done = restore_file(build_kit(options).get(chosen.models), source, target, details, bar)
-    if options.compare is not None:
-        compare(
-            source, target, options.compare, style=options.compare_style, region=options.preview,
-            overwrite=options.overwrite,
-        )  # fmt: skip
-    _show(options, done, chosen)
-    return 0
+class _Job:
+    """What the command line says shall be done with each file."""
 
+    def __init__(self, options: argparse.Namespace) -> None:
+        """Compile nothing yet."""
+        self._options, self._details, self._kit = options, _file_options(options), build_kit(options)
 
-def _ending(options: argparse.Namespace) -> str | None:
-    """Of the result, where it is not the source's own. Raises UsageError for a format that the name contradicts."""
-    if options.format is not None:
-        container = container_of(options.input, options.format)
-        if options.output is not None and EXTENSIONS.get(options.output.suffix.lower(), container) != container:
-            raise UsageError(f"{options.output}: its ending is not that of --format {options.format}; leave one out")
+    def check(self) -> None:
+        """Tell a wrong task, model or engine now, and not once for each file. Raises UsageError."""
+        options = self._options
+        look_later = options.task == AUTO and options.model is None
+        models = [model_of(tasks()[0], options.fast)] if look_later else self._chosen(Path()).models
+        self._kit.get(models)
+
+    def target(self, source: Path) -> Path:
+        """Where the result of this file goes: beside it, into the folder that is named, or the file that is named."""
+        output, whole = self._options.output, self._options.preview is None
+        beside = default_output(source, "restored" if whole else "preview", self._ending(source))
+        if output is None:
+            return beside
+        if not self._into_folder():
+            return Path(output)
+        elsewhere = whole and output.resolve() != source.parent.resolve()
+        return Path(output, source.stem + beside.suffix if elsewhere else beside.name)
+
+    def __call__(self, source: Path) -> None:
+        """Restore one file and print what was done. Raises RunirError."""
+        options = self._options
+        chosen = self._chosen(source)  # first: a mistyped name is told before a result that is in the way
+        target = self.target(source)
+        named = None if options.output is None or self._into_folder() else options.output
+        check_paths(source, named, options.overwrite, target)
+        if options.compare is not None:
+            check_paths(source, options.compare, options.overwrite)
+            if options.compare.resolve() == target.resolve():
+                raise UsageError(f"{options.compare}: is the result; give --compare another name")
+        bar = None if options.json else _Bar(sys.stderr.isatty())
+        done = restore_file(self._kit.get(chosen.models), source, target, self._details, bar)
+        if options.compare is not None:
+            compare(
+                source, target, options.compare, style=options.compare_style, region=options.preview,
+                overwrite=options.overwrite,
+            )  # fmt: skip
+        _show(options, done, chosen)
+
+    def _chosen(self, source: Path) -> Chosen:
+        options, limit = self._options, self._details.max_pixels
+        return choose(options.task, options.model, lambda: inspect_file(source, max_pixels=limit), options.fast)
+
+    def _into_folder(self) -> bool:
+        return len(self._options.inputs) > 1 or self._options.output.is_dir()
+
+    def _ending(self, source: Path) -> str | None:
+        """Of the result, where it is not the source's own. Raises UsageError for a format that the name contradicts."""
+        wanted, output = self._options.format, self._options.output
+        if wanted is None:
+            return None
+        container = container_of(source, wanted)
+        file = output is not None and not self._into_folder()
+        if file and EXTENSIONS.get(output.suffix.lower(), container) != container:
+            raise UsageError(f"{output}: its ending is not that of --format {wanted}; leave one out")
         return ENDINGS[container]
-    return None
 
 
 def _show(options: argparse.Namespace, done: Restored, chosen: Chosen) -> None:
     if options.json:
-        print(json.dumps(done.to_dict() | {"found": list(chosen.reasons)}, ensure_ascii=False))
+        print(json.dumps(done.to_dict() | {"found": list(chosen.reasons)}, ensure_ascii=False), flush=True)
         return
     for reason in chosen.reasons:
         print(f"found {reason}")
@@ -145,7 +189,7 @@ def _show(options: argparse.Namespace, done: Restored, chosen: Chosen) -> None:
     for note in done.notes:
         print(f"note: {note}")
     models = " + ".join(done.models) or "no model"
-    print(f"{done.output}  ({done.width} x {done.height}, {models}, {done.seconds:.1f} s)")
+    print(f"{done.output}  ({done.width} x {done.height}, {models}, {done.seconds:.1f} s)", flush=True)
 
 
 class _Bar:

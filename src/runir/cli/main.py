@@ -21,8 +21,10 @@ VERBS = {
     "inspect": "say what is wrong with a photograph",
     "models": "list the shipped models, or show one model's card",
     "evaluate": "score a model on pictures",
+    "data": "list, verify and prepare public data sets",
     "train": "train a network from a recipe",
     "export": "turn a training run into a model that ships",
+    "doctor": "say whether runir works here, how fast, and what would make it faster",
 }
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -34,10 +35,23 @@ def find_pictures(folders: Sequence[Path]) -> list[Path]:
 
 def load_rgb8(path: Path) -> NDArray[np.uint8]:
     """Decode one picture to uint8 H x W x 3. Raises RunirError naming the file when it cannot be read."""
+    with opened(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """(width, height) from the file's head. Raises RunirError naming the file when it cannot be read."""
+    with opened(path) as image:
+        return image.size
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Image.Image]:
+    """An open Pillow image. Raises RunirError naming the file when it, or what is done with it, cannot be read."""
     try:
         with warnings.catch_warnings(), Image.open(path) as image:
             warnings.simplefilter("ignore")
-            return np.asarray(image.convert("RGB"))
+            yield image
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise RunirError(f"{path}: cannot be read as a picture ({error}); remove or replace it") from error
 

@@ -53,10 +53,10 @@ class CleanSource:
     """Patches of clean pictures, degraded on the fly. A picture is as likely as it is large."""
 
     def __init__(self, pictures: Sequence[NDArray[np.uint8]], degrade: Degrade) -> None:
-        """Pictures: uint8 H x W x 3."""
-        if not pictures:
+        """Pictures: uint8 H x W x 3; a sequence that reads them as they are asked for stays one."""
+        if not len(pictures):
             raise UsageError("no clean pictures to train on")
-        self._pictures, self._degrade = list(pictures), degrade
+        self._pictures, self._degrade = pictures, degrade
         sizes = np.array([p.shape[0] * p.shape[1] for p in pictures], np.float64)
         self._cumulative = np.cumsum(sizes / sizes.sum())
 
@@ -76,13 +76,13 @@ class PairedSource:
     """Patches of given (degraded, clean) pairs of equal size."""
 
     def __init__(self, pairs: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]]) -> None:
-        """Pairs: uint8 H x W x 3 each; raises UsageError when the sizes of a pair differ."""
-        if not pairs:
+        """Pairs: uint8 H x W x 3 each, as for CleanSource; raises UsageError when the sizes of a pair differ."""
+        if not len(pairs):
             raise UsageError("no pairs to train on")
         for index, (degraded, clean) in enumerate(pairs):
             if degraded.shape != clean.shape:
                 raise UsageError(f"pair {index}: input {degraded.shape} and target {clean.shape} differ in size")
-        self._pairs = list(pairs)
+        self._pairs = pairs
 
     def draw(self, rng: np.random.Generator, patch: int) -> tuple[FloatPatch, FloatPatch]:
         """See PairSource."""

@@ -1,23 +1,24 @@
-"""A recipe's folders: what is trained on, and what is held out for validation."""
+"""A recipe's folders: what is trained on, and what is held out for validation.
+
+A folder is one of clean pictures, one of pairs (input/ and target/), or a patch store of either (`runir.data.store`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from runir.data.degrade import build_degrade
 from runir.data.pictures import EXTENSIONS, find_pictures, load_all, split_held_out
 from runir.data.samples import CleanSource, MixedSource, PairedSource, PairSource
+from runir.data.store import Joined, Patch, Store, is_store, open_store
 from runir.degradations import parse_degradation
 from runir.errors import UsageError
 from runir.evaluation.pairs import match_folders
 from runir.training.recipe import Recipe
 from runir.training.validation import ValidationSet, clean_validation, pair_validation
 
-Pairs = list[tuple[NDArray[np.uint8], NDArray[np.uint8]]]
+Pairs = Sequence[tuple[Patch, Patch]]
 
 
 def load_data(recipe: Recipe, held_out: frozenset[str], folders: Sequence[Path]) -> tuple[PairSource, ValidationSet]:
@@ -33,19 +34,41 @@ def load_data(recipe: Recipe, held_out: frozenset[str], folders: Sequence[Path])
     source: PairSource | None = None
     groups = ValidationSet({})
     if clean:
-        training, kept = split_held_out(find_pictures(clean), held_out)
-        source = CleanSource(load_all(training), degrade)
-        groups = clean_validation(load_all(kept), recipe.validation.levels, recipe.validation.crop)
+        pictures, kept = _clean_pictures(clean, held_out)
+        source = CleanSource(pictures, degrade)
+        groups = clean_validation(kept, recipe.validation.levels, recipe.validation.crop)
     if paired:
-        partner = {a: b for folder in paired for a, b in match_folders(folder / "input", folder / "target", EXTENSIONS)}
-        training, kept = split_held_out(partner, held_out)
-        given = PairedSource(_load_pairs(training, partner))
-        checks = pair_validation(_load_pairs(kept, partner), recipe.validation.crop)
+        pairs, kept_pairs = _given_pairs(paired, held_out)
+        given = PairedSource(pairs)
+        checks = pair_validation(kept_pairs, recipe.validation.crop)
         source = given if source is None else MixedSource(source, given, recipe.data.pairs)
         groups = ValidationSet(groups.groups | checks.groups)
     if source is None:
         raise UsageError("no training folders; give --data DIR")
     return source, groups
+
+
+def _clean_pictures(places: Sequence[Path], held_out: frozenset[str]) -> tuple[Sequence[Patch], Sequence[Patch]]:
+    """(training, held out) of folders of pictures and of clean stores."""
+    folders, stores = _apart(places)
+    training, kept = split_held_out(find_pictures(folders), held_out) if folders else ([], [])
+    splits = [store.clean(held_out) for store in stores]
+    pictures = Joined([load_all(training), *(split.training for split in splits)])
+    return pictures, Joined([load_all(kept), *(split.held_out for split in splits)])
+
+
+def _given_pairs(places: Sequence[Path], held_out: frozenset[str]) -> tuple[Pairs, Pairs]:
+    """(training, held out) of folders with input/ and target/ and of stores of pairs."""
+    folders, stores = _apart(places)
+    partner = {a: b for folder in folders for a, b in match_folders(folder / "input", folder / "target", EXTENSIONS)}
+    training, kept = split_held_out(partner, held_out) if folders else ([], [])
+    splits = [store.pairs(held_out) for store in stores]
+    pairs = Joined([_load_pairs(training, partner), *(split.training for split in splits)])
+    return pairs, Joined([_load_pairs(kept, partner), *(split.held_out for split in splits)])
+
+
+def _apart(places: Sequence[Path]) -> tuple[list[Path], list[Store]]:
+    return [p for p in places if not is_store(p)], [open_store(p) for p in places if is_store(p)]
 
 
 def _load_pairs(inputs: Sequence[Path], partner: dict[Path, Path]) -> Pairs:
@@ -58,10 +81,21 @@ def _load_pairs(inputs: Sequence[Path], partner: dict[Path, Path]) -> Pairs:
 
 
 def split_folders(kind: str, folders: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """(folders of clean pictures, folders of pairs). Raises UsageError for a missing folder or one without pictures."""
-    paired = [f for f in folders if kind == "pairs" or (kind == "both" and (f / "input").is_dir())]
+    """(folders and stores of clean pictures, of pairs). Raises UsageError for a missing folder, one without pictures,
+    or a store of the other kind, RunirError for a store that cannot be read."""
+    paired_stores = {f: open_store(f).index.paired for f in folders if is_store(f)}
+    for folder, is_paired in paired_stores.items():
+        if kind != "both" and is_paired != (kind == "pairs"):
+            what, needed = ("pairs", "pairs") if is_paired else ("clean pictures", "clean")
+            raise UsageError(f'{folder}: is a store of {what}; the recipe needs data.kind = "{needed}"')
+
+    def has_pairs(folder: Path) -> bool:
+        return paired_stores.get(folder, kind == "pairs" or (kind == "both" and (folder / "input").is_dir()))
+
+    paired = [f for f in folders if has_pairs(f)]
     clean = [f for f in folders if f not in paired]
-    find_pictures([*clean, *(f / side for f in paired for side in ("input", "target"))])
+    pictures = [*clean, *(f / side for f in paired if f not in paired_stores for side in ("input", "target"))]
+    find_pictures([f for f in pictures if f not in paired_stores])
     if kind == "both" and not (clean and paired):
         raise UsageError('data.kind = "both" needs folders of clean pictures and folders with input/ and target/')
     return clean, paired

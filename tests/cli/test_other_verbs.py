@@ -75,8 +75,10 @@ def test_evaluate_takes_pairs(capsys: pytest.CaptureFixture[str], tmp_path: Path
 
 
 def test_evaluate_refuses_wrong_usage(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert "either" in refused(capsys, "evaluate", "--clean", DATA)
-    assert "either" in refused(capsys, "evaluate", "--input", DATA)
+    for words in (("--clean", DATA), ("--input", DATA), (), ("--clean", DATA, "--dataset", "cbsd68", "--root", DATA)):
+        assert "--clean DIR --degrade SPEC, or --input DIR --target DIR, or --dataset" in refused(
+            capsys, "evaluate", *words
+        )
     assert "--degrade goes with" in refused(
         capsys, "evaluate", "--input", DATA, "--target", DATA, "--degrade", "awgn:5"
     )
@@ -88,6 +90,28 @@ def test_evaluate_refuses_wrong_usage(capsys: pytest.CaptureFixture[str], tmp_pa
     assert "--protocol rgb" in refused(
         capsys, "evaluate", "--clean", DATA, "--degrade", "camera", "--protocol", "awgn-rgb"
     )
+
+
+def test_evaluate_goes_on_after_a_bad_file_and_fails(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"broken")
+    (tmp_path / "b.webp").write_bytes((DATA / "hippo.webp").read_bytes())
+    words = ["evaluate", "--clean", str(tmp_path), "--degrade", "awgn:25", "--model", "run-t.denoise", "--json"]
+    assert main(words) == 1
+    text, error = capsys.readouterr()
+    report = json.loads(text)
+    assert [row["name"] for row in report["pictures"]] == ["b.webp"]
+    assert error.startswith(f"failed: {tmp_path / 'a.png'}: ")
+    assert report["failed"] == [error.removeprefix("failed: ").strip()]
+
+
+def test_evaluate_takes_the_model_for_the_degradation(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 40, 3), dtype=np.uint8)).save(tmp_path / "a.png")
+    for spec, task in (("lowlight", "lowlight"), ("rain", "derain"), ("camera", "photo"), ("gray-awgn:9", "denoise")):
+        report = json.loads(out(capsys, "evaluate", "--clean", tmp_path, "--degrade", spec, "--json"))
+        assert report["model"].endswith(f".{task}")
+    words = ["evaluate", "--input", tmp_path, "--target", tmp_path, "--protocol", "lol-rgb"]
+    assert json.loads(out(capsys, *words, "--json"))["model"].endswith(".lowlight")
+    assert "input   equal to the target  SSIM 1.0000" in out(capsys, *words)
 
 
 def test_models_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -243,6 +243,30 @@ def test_pictures_too_small_for_ssim_are_named() -> None:
     assert fails(identity, ("tiny.png", small, small)).startswith("tiny.png: SSIM needs 11 x 11")
 
 
+def test_bad_pictures_are_told_and_the_others_scored(folders: tuple[Path, Path], clean: list[Path]) -> None:
+    (folders[0] / "three.png").write_bytes(b"broken")
+    write(folders[1] / "two.tif", 0, (20, 16, 3))
+    told: list[str] = []
+    report = score_pairs(identity, paired_folders(*folders), RGB, failed=lambda error: told.append(str(error)))
+    assert [row.name for row in report.rows] == ["one.png"]
+    assert [line.partition(": ")[0] for line in told] == [str(folders[0] / f"{name}.png") for name in ("three", "two")]
+    with pytest.raises(RunirError, match=r"three\.png"):
+        score_pairs(identity, paired_folders(*folders), RGB)
+    whole = evaluate(identity, clean, parse_degradation("awgn:25"), RGB)
+    clean[1].write_bytes(b"broken")  # a.png, the first by name
+    told.clear()
+    rest = evaluate(identity, clean, parse_degradation("awgn:25"), RGB, failed=lambda error: told.append(str(error)))
+    assert rest.rows == whole.rows[1:]  # each picture keeps its seed
+    assert len(told) == 1
+
+
+def test_nothing_that_can_be_scored_is_an_error(folders: tuple[Path, Path]) -> None:
+    for path in folders[0].iterdir():
+        path.write_bytes(b"broken")
+    with pytest.raises(RunirError, match="no picture could be scored"):
+        score_pairs(identity, paired_folders(*folders), RGB, failed=lambda error: None)
+
+
 def test_no_pairs_are_refused() -> None:
     with pytest.raises(RunirError, match="no pairs"):
         score_pairs(identity, [], RGB)
@@ -274,10 +298,32 @@ def test_csv_holds_every_digit_and_replaces_the_old_file(tmp_path: Path) -> None
     REPORT.write_csv(path)
     with path.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
-    assert list(rows[0]) == ["name", "psnr", "ssim", "input_psnr", "input_ssim"]
+    assert list(rows[0])[:5] == ["name", "psnr", "ssim", "input_psnr", "input_ssim"]
     assert [row["name"] for row in rows] == ['a, "b".png', "ü.png"]
     assert float(rows[1]["psnr"]) == 1 / 3
     assert [file.name for file in tmp_path.iterdir()] == ["scores.csv"]
+
+
+def test_csv_says_by_what_it_was_scored_in_every_row(tmp_path: Path) -> None:
+    REPORT.write_csv(tmp_path / "a.csv", model="m", tta=False)
+    Report("shift", None, None, REPORT.rows).write_csv(tmp_path / "b.csv")
+    ours, theirs = ([*csv.DictReader((tmp_path / f"{n}.csv").open(encoding="utf-8", newline=""))] for n in "ab")
+    for row in ours:
+        assert (row["protocol"], row["protocol_hash"]) == ("rgb", RGB.hash)
+        assert (row["degradation"], row["seed"], row["model"], row["tta"]) == ("awgn:25", "3", "m", "False")
+    assert {(row["protocol"], row["degradation"], row["seed"]) for row in theirs} == {("shift", "", "")}
+    assert theirs[0]["protocol_hash"] == get_protocol("shift").hash != RGB.hash
+
+
+def test_pictures_equal_to_the_target_are_left_out_of_both_psnr_means() -> None:
+    inf = float("inf")
+    rows = (Row("a", 30.0, 0.9, 20.0, 0.5), Row("b", 45.0, 0.7, inf, 1.0), Row("c", inf, 1.0, 22.0, 0.6))
+    report = Report("rgb", None, None, rows)
+    assert (report.psnr, report.input_psnr, report.equal) == (30.0, 20.0, 2)
+    assert report.ssim == pytest.approx((0.9 + 0.7 + 1.0) / 3)
+    assert report.to_dict()["equal"] == 2
+    only = Report("rgb", None, None, rows[1:2])
+    assert (only.psnr, only.input_psnr, only.equal) == (45.0, inf, 1)
 
 
 def test_csv_that_cannot_be_written_is_named_and_leaves_nothing(tmp_path: Path) -> None:

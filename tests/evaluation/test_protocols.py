@@ -55,12 +55,19 @@ def test_rgb_gives_all_eight_bit_levels_back(name: str, channels: int) -> None:
     assert prepared.dtype == np.float64
 
 
-@pytest.mark.parametrize("name", sorted(PROTOCOLS))
+@pytest.mark.parametrize("name", sorted(set(PROTOCOLS) - {"sidd-rgb"}))
 def test_values_are_clipped_and_rounded_before_anything_else(name: str) -> None:
     raw = np.array([-0.7, 0.0019, 0.00197, 0.4999, 1.8]).reshape(1, 5, 1).repeat(3, axis=2)
     clean = np.array([0, 0, 1, 127, 255]).reshape(1, 5, 1).repeat(3, axis=2) / 255
     protocol = get_protocol(name)
     np.testing.assert_array_equal(protocol.prepare(raw), protocol.prepare(clean))
+
+
+def test_sidd_rgb_clips_and_does_not_round() -> None:
+    raw = np.array([-0.7, 0.0019, 0.4999, 1.8]).reshape(1, 4, 1).repeat(3, axis=2)
+    expected = np.array([0, 0.4845, 127.4745, 255]).reshape(1, 4, 1).repeat(3, axis=2)
+    np.testing.assert_allclose(get_protocol("sidd-rgb").prepare(raw), expected, atol=1e-9)
+    assert "not rounded" in get_protocol("sidd-rgb").quantisation
 
 
 def test_prepare_leaves_its_input_alone() -> None:
@@ -78,7 +85,8 @@ def test_every_protocol_says_what_it_does(name: str) -> None:
 
 
 def test_the_list_is_complete() -> None:
-    assert set(PROTOCOLS) == {"awgn-rgb", "rgb", "y-float", "y-uint8", "lol-rgb", "lol-gtmean", "shift"}
+    published = {"gopro-rgb", "sidd-rgb", "rain13k-y-uint8", "lol-rgb", "lol-gtmean", "shift", "awgn-rgb"}
+    assert set(PROTOCOLS) == published | {"rgb", "y-float", "y-uint8"}
 
 
 def test_unknown_name_suggests_the_nearest() -> None:

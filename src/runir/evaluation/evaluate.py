@@ -15,6 +15,7 @@ from runir.evaluation.protocols import Protocol
 from runir.evaluation.report import Report, Row
 
 Restore = Callable[[Pixels], npt.NDArray[np.floating[Any]]]
+Failed = Callable[[RunirError], None]
 
 
 def evaluate(
@@ -25,6 +26,7 @@ def evaluate(
     *,
     seed: int = 0,
     read: Reader = read_pixels,
+    failed: Failed | None = None,
 ) -> Report:
     """Degrade clean pictures, restore them and score the results.
 
@@ -35,6 +37,7 @@ def evaluate(
         protocol: how to score.
         seed: zero or more.
         read: how a file becomes pixels.
+        failed: as of `score_pairs`.
 
     Returns:
         The report, with the degradation's name and the seed.
@@ -44,7 +47,7 @@ def evaluate(
         RunirError: as of `score_pairs`, or a file cannot be read.
     """
     pairs = degraded_pairs(clean, degradation, seed, read=read)
-    return score_pairs(restore, pairs, protocol, degradation=degradation.name, seed=seed)
+    return score_pairs(restore, pairs, protocol, degradation=degradation.name, seed=seed, failed=failed)
 
 
 def score_pairs(
@@ -54,6 +57,7 @@ def score_pairs(
     *,
     degradation: str | None = None,
     seed: int | None = None,
+    failed: Failed | None = None,
 ) -> Report:
     """Restore the degraded picture of every pair and score output and input against the target.
 
@@ -63,18 +67,32 @@ def score_pairs(
         protocol: how to score.
         degradation: name to put in the report, or None for given pairs.
         seed: seed to put in the report, or None for given pairs.
+        failed: told of each picture that cannot be read, restored or scored; the others are scored. None: the first
+            such picture ends the evaluation.
 
     Returns:
         The report, rows in the order of `pairs`.
 
     Raises:
-        RunirError: no pairs; or, naming the picture: shapes or channels differ, values are not finite, or a
-            side is shorter than the 11 pixels that SSIM needs.
+        RunirError: no pairs, or none that could be scored; or, naming the picture: shapes or channels differ, values
+            are not finite, or a side is shorter than the 11 pixels that SSIM needs.
     """
-    rows = tuple(_score(restore, name, degraded, target, protocol) for name, degraded, target in pairs)
+    rows: list[Row] = []
+    left, failures = iter(pairs), 0
+    while True:
+        try:
+            name, degraded, target = next(left)
+            rows.append(_score(restore, name, degraded, target, protocol))
+        except StopIteration:
+            break
+        except RunirError as error:
+            if failed is None or error.exit_code == 2:
+                raise
+            failures += 1
+            failed(error)
     if not rows:
-        raise RunirError("no pairs to score; give at least one")
-    return Report(protocol=protocol.name, degradation=degradation, seed=seed, rows=rows)
+        raise RunirError("no picture could be scored" if failures else "no pairs to score; give at least one")
+    return Report(protocol.name, degradation, seed, tuple(rows))
 
 
 def _score(restore: Restore, name: str, degraded: Pixels, target: Pixels, protocol: Protocol) -> Row:

@@ -1,8 +1,9 @@
 """Where (name, degraded, target) comes from: clean files and a degradation, or two folders."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import starmap
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from runir.images.messages import line, reason
 
 Pixels = npt.NDArray[np.float32]
 Reader = Callable[[Path], Pixels]
+Source = TypeVar("Source")
 
 
 class Pair(NamedTuple):
@@ -41,7 +43,7 @@ def degraded_pairs(
         read: how a file becomes pixels.
 
     Returns:
-        An iterator that reads and degrades one picture at a time.
+        An iterator that reads and degrades one picture at a time; one that fails does not end it.
 
     Raises:
         UsageError: no files, or a negative seed.
@@ -51,13 +53,13 @@ def degraded_pairs(
         raise UsageError("no clean pictures to degrade; name at least one")
     if seed < 0:
         raise UsageError(f"the seed must be zero or more, not {seed}")
-    return _degrade(sorted(files, key=lambda path: (path.name, path)), degradation, seed, read)
+    in_order = sorted(files, key=lambda path: (path.name, path))
 
-
-def _degrade(files: list[Path], degradation: Degradation, seed: int, read: Reader) -> Iterator[Pair]:
-    for k, path in enumerate(files):
+    def degrade(k: int, path: Path) -> Pair:
         clean = read(path)
-        yield Pair(path.name, degradation.apply(clean, np.random.default_rng(seed + k)), clean)
+        return Pair(path.name, degradation.apply(clean, np.random.default_rng(seed + k)), clean)
+
+    return starmap(degrade, enumerate(in_order))  # unlike a generator, it goes on after an error
 
 
 def paired_folders(input_dir: Path, target_dir: Path, *, read: Reader = read_pixels) -> Iterator[Pair]:
@@ -69,14 +71,15 @@ def paired_folders(input_dir: Path, target_dir: Path, *, read: Reader = read_pix
         read: how a file becomes pixels.
 
     Returns:
-        An iterator that reads one pair at a time; pairs are named by the input file.
+        An iterator that reads one pair at a time, named by the input file; one that fails does not end it.
 
     Raises:
         UsageError: a folder does not exist or holds no pictures.
         RunirError: pictures without a partner or two of one name; while iterating, if a file cannot be read
             or the two of a pair differ in size or channels.
     """
-    return _read_pairs(match_folders(input_dir, target_dir), read)
+    files = match_folders(input_dir, target_dir)
+    return read_pairs(((input_file.name, input_file, target) for input_file, target in files), read)
 
 
 def match_folders(
@@ -94,13 +97,22 @@ def match_folders(
     return [(inputs[stem], targets[stem]) for stem in sorted(inputs)]
 
 
-def _read_pairs(files: list[tuple[Path, Path]], read: Reader) -> Iterator[Pair]:
-    for input_file, target_file in files:
+def read_pairs(pairs: Iterable[tuple[str, Source, Source]], read: Callable[[Source], Pixels]) -> Iterator[Pair]:
+    """Read (name, degraded, target) one by one as it is iterated; a pair that fails does not end it.
+
+    Raises:
+        RunirError: while iterating, if a side cannot be read or the two differ in size or channels.
+    """
+
+    def both(name: str, input_file: Source, target_file: Source) -> Pair:
         degraded, target = read(input_file), read(target_file)
         if degraded.shape != target.shape:
-            what = f"is {_size(degraded)}, but its target {target_file.name} is {_size(target)}"
-            raise RunirError(line(input_file, what, "make sizes and channels of the pair equal"))
-        yield Pair(input_file.name, degraded, target)
+            partner = target_file.name if isinstance(target_file, Path) else target_file
+            what = f"is {_size(degraded)}, but its target {partner} is {_size(target)}"
+            raise RunirError(line(str(input_file), what, "make sizes and channels of the pair equal"))
+        return Pair(name, degraded, target)
+
+    return starmap(both, pairs)
 
 
 def picture_files(folder: Path, extensions: Collection[str] = EXTENSIONS) -> list[Path]:

@@ -1,5 +1,7 @@
 """Named ways of scoring, exact to the rounding, so that two people get the same figure."""
 
+import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -14,6 +16,12 @@ Picture = npt.NDArray[np.floating[Any]]
 Scorable = npt.NDArray[np.float64]
 _Levels = npt.NDArray[np.int64]
 
+SCORES = (
+    "PSNR 10 log10(255^2 / MSE); SSIM of Wang et al. 2004: Gaussian window 11 x 11, sigma 1.5, population covariance, "
+    "K 0.01 and 0.03, peak 255, where the window fits, mean over channels"
+)
+"""How the planes that a protocol makes are scored, see `runir.evaluation.metrics`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
@@ -23,11 +31,12 @@ class Protocol:
         name: as used on the command line and printed with every figure.
         source: where the pairs come from, and whose figures it compares with.
         colour: colour conversion.
-        quantisation: when and how values are rounded.
+        rounded: whether values are rounded to 8 bit.
         crop: what is cut off before scoring.
         averaging: how the scores of pictures become one.
         adaptation: what is done to the output (and to the input, for its own score) with knowledge of the target.
-        convert: 8-bit levels (int64, H x W x C, C 1 or 3) to the planes that are scored (float64, 0 to 255).
+        convert: levels (H x W x C, C 1 or 3; int64 in 0..255, float64 where nothing is rounded) to the planes that
+            are scored (float64, 0 to 255).
         adapt: (output, target) -> output, in about [0, 1], before rounding; or None.
         align: (output's planes, target's planes) -> both, of equal shape, after rounding; or None.
     """
@@ -35,13 +44,28 @@ class Protocol:
     name: str
     source: str
     colour: str
-    quantisation: str = "output, input and target clipped to [0, 1] and rounded to 8 bit, for scoring only"
+    rounded: bool = True
     crop: str = "none"
-    averaging: str = "PSNR over all pixels and channels and SSIM per picture, then the mean of pictures"
+    averaging: str = (
+        "PSNR over all pixels and channels and SSIM per picture, then the mean of pictures; one that equals its target "
+        "before or after is left out of the PSNR means"
+    )
     adaptation: str = "none"
-    convert: Callable[[_Levels], Scorable] = field(repr=False)
+    convert: Callable[[npt.NDArray[Any]], Scorable] = field(repr=False)
     adapt: Callable[[Picture, Picture], Picture] | None = field(default=None, repr=False)
     align: Callable[[Scorable, Scorable], tuple[Scorable, Scorable]] | None = field(default=None, repr=False)
+
+    @property
+    def quantisation(self) -> str:
+        """When and how values are rounded."""
+        how = "and rounded to 8 bit, for scoring only" if self.rounded else "not rounded"
+        return f"output, input and target clipped to [0, 1], {how}"
+
+    @property
+    def hash(self) -> str:
+        """Twelve hexadecimal digits of the definition in words and of `SCORES`; figures compare only if it is equal."""
+        words = (self.name, self.source, self.colour, self.quantisation, self.crop, self.averaging, self.adaptation)
+        return hashlib.sha256(json.dumps([*words, SCORES]).encode()).hexdigest()[:12]
 
     def planes(self, output: Picture, target: Picture) -> tuple[Scorable, Scorable]:
         """Make an output and its target ready for scoring; both as for `prepare`, of equal shape.
@@ -59,7 +83,7 @@ class Protocol:
         return (ours, answer) if self.align is None else self.align(ours, answer)
 
     def prepare(self, picture: Picture) -> Scorable:
-        """Make a picture ready for scoring: clip to [0, 1], round to 8 bit (halves up), convert.
+        """Make a picture ready for scoring: clip to [0, 1], round to 8 bit (halves up) if so defined, convert.
 
         Args:
             picture: H x W x C, floating point, sRGB-encoded in about [0, 1], C 1 or 3.
@@ -71,8 +95,8 @@ class Protocol:
             RunirError: not a picture, or it holds values that are not finite.
         """
         _require_scorable(picture)
-        levels = np.floor(np.clip(picture.astype(np.float64), 0.0, 1.0) * 255.0 + 0.5)
-        return self.convert(levels.astype(np.int64))
+        levels = np.clip(picture.astype(np.float64), 0.0, 1.0) * 255.0
+        return self.convert(np.floor(levels + 0.5).astype(np.int64) if self.rounded else levels)
 
 
 def _require_scorable(picture: Picture) -> None:
@@ -84,7 +108,7 @@ def _require_scorable(picture: Picture) -> None:
         raise RunirError("the picture holds values that are not finite; check the model that made it")
 
 
-def _all_channels(levels: _Levels) -> Scorable:
+def _all_channels(levels: npt.NDArray[Any]) -> Scorable:
     return levels.astype(np.float64)
 
 
@@ -144,6 +168,7 @@ def _best_shift(output: Scorable, target: Scorable) -> tuple[Scorable, Scorable]
 
 
 _LUMA_TEXT = "luma 16 + 65.481 R + 128.553 G + 24.966 B, R, G, B in [0, 1] from the 8-bit pictures"
+_OTHER_SSIM = "compare PSNR only: their SSIM has a window of three dimensions"
 _KNOWN = (
     Protocol(
         name="awgn-rgb",
@@ -157,6 +182,27 @@ _KNOWN = (
     Protocol(
         name="y-uint8",
         source="given pairs, probably as in the rain tables",
+        colour=f"{_LUMA_TEXT}, rounded to 8 bit as by MATLAB's rgb2ycbcr for uint8",
+        convert=_luma_uint8,
+    ),
+    Protocol(
+        name="gopro-rgb",
+        source="given pairs: GoPro's 1,111 test pairs (Nah et al., CVPR 2017), blur against sharp, whole pictures, as "
+        f"in the tables of MPRNet, Restormer and NAFNet; {_OTHER_SSIM}",
+        colour="none: RGB",
+        convert=_all_channels,
+    ),
+    Protocol(
+        name="sidd-rgb",
+        source="given pairs: SIDD's 1,280 validation blocks (Abdelhamed et al., CVPR 2018), as in the tables of "
+        f"Restormer and NAFNet, whose scripts do not round; {_OTHER_SSIM}",
+        colour="none: RGB",
+        rounded=False,
+        convert=_all_channels,
+    ),
+    Protocol(
+        name="rain13k-y-uint8",
+        source="given pairs: the tests of Rain13K, each by itself, as scored by MPRNet's and Restormer's script",
         colour=f"{_LUMA_TEXT}, rounded to 8 bit as by MATLAB's rgb2ycbcr for uint8",
         convert=_luma_uint8,
     ),

@@ -2,10 +2,12 @@
 
 import csv
 import io
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from runir.evaluation.protocols import get_protocol
 from runir.images.place import check_free, place
 
 
@@ -37,8 +39,13 @@ class Report:
     rows: tuple[Row, ...]
 
     @property
+    def equal(self) -> int:
+        """Pictures whose output or input equals the target (PSNR infinite); the PSNR means leave them out."""
+        return len(self.rows) - sum(map(_finite, self.rows))
+
+    @property
     def psnr(self) -> float:
-        """Mean PSNR of the outputs, dB; infinite if an output equals its target."""
+        """Mean PSNR of the outputs, dB; infinite if every picture is left out and an output equals its target."""
         return self._mean("psnr")
 
     @property
@@ -57,33 +64,45 @@ class Report:
         return self._mean("input_ssim")
 
     def _mean(self, column: str) -> float:
-        return sum(float(getattr(row, column)) for row in self.rows) / len(self.rows)
+        rows = [row for row in self.rows if _finite(row)] if column.endswith("psnr") else []
+        values = [float(getattr(row, column)) for row in rows or self.rows]
+        return sum(values) / len(values)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values: protocol, degradation, seed, n, the four means, and `pictures`, a list of rows."""
+        """Plain values: protocol, its hash, degradation, seed, n, `equal`, the four means, and `pictures`, the rows."""
         return {
             "protocol": self.protocol,
+            "protocol_hash": get_protocol(self.protocol).hash,
             "degradation": self.degradation,
             "seed": self.seed,
             "n": len(self.rows),
+            "equal": self.equal,
             **{column: self._mean(column) for column in _COLUMNS[1:]},
             "pictures": [asdict(row) for row in self.rows],
         }
 
-    def write_csv(self, path: Path) -> None:
-        """Write one line per picture under a header of the row's fields, in full precision, UTF-8.
+    def write_csv(self, path: Path, **more: object) -> None:
+        """Write one line per picture, in full precision, UTF-8, under a header.
 
-        The file appears whole or not at all, in place of an older one; missing folders are made.
+        The columns are the row's fields, then protocol, protocol_hash, degradation, seed, then `more`. Two files
+        compare only if all but the row's fields and the model are equal. The file appears whole or not at all, in
+        place of an older one; missing folders are made.
 
         Raises:
             RunirError: it cannot be written; the line names the file.
         """
+        same = {"protocol": self.protocol, "protocol_hash": get_protocol(self.protocol).hash}
+        same |= {"degradation": self.degradation or "", "seed": "" if self.seed is None else str(self.seed)}
         text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(text, [*_COLUMNS, *same, *more], lineterminator="\n")
         writer.writeheader()
-        writer.writerows(asdict(row) for row in self.rows)
+        writer.writerows(asdict(row) | same | more for row in self.rows)
         check_free(path, overwrite=True)
         place(text.getvalue().encode("utf-8", "backslashreplace"), path, overwrite=True)
+
+
+def _finite(row: Row) -> bool:
+    return math.isfinite(row.psnr) and math.isfinite(row.input_psnr)
 
 
 _COLUMNS = tuple(Row.__dataclass_fields__)

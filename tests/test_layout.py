@@ -25,9 +25,11 @@ MAY_IMPORT = {
     "training": {"images", "models", "data", "evaluation", "degradations", "weights"},
     "api": {"images", "weights", "inference", "inspection"},
     "batch": {"images", "weights", "inference", "inspection", "api"},
+    "doctor": {"images", "weights", "inference", "api"},
     "cli": {
         "api",
         "batch",
+        "doctor",
         "images",
         "weights",
         "degradations",

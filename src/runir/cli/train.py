@@ -7,9 +7,8 @@ import os
 import sys
 from pathlib import Path
 
+from runir.doctor.machine import find_tcmalloc
 from runir.errors import UsageError
-
-TCMALLOC = ("libtcmalloc_minimal.so.4", "libtcmalloc.so.4")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,8 +45,7 @@ def _use_tcmalloc() -> None:
     started_by_us = Path(sys.argv[0]).parent.name == "runir" or Path(sys.argv[0]).name == "runir"
     if sys.platform != "linux" or not started_by_us or "tcmalloc" in os.environ.get("LD_PRELOAD", ""):
         return
-    folders = [Path("/usr/lib"), Path("/usr/lib64"), *Path("/usr/lib").glob("*-linux-gnu")]
-    found = next((str(f / name) for name in TCMALLOC for f in folders if (f / name).exists()), None)
+    found = find_tcmalloc()
     if found is None:
         print("hint: install libtcmalloc-minimal4 (Debian) or gperftools for faster training", file=sys.stderr)
         return

@@ -50,9 +50,7 @@ def processor() -> Processor:
 
 def from_cpuinfo(text: str, machine: str) -> Processor:
     """Read Linux's /proc/cpuinfo; machine: as of platform.machine()."""
-    fields: dict[str, str] = dict(
-        re.findall(r"^([^\t:]+)\t*: (.*)$", text, re.MULTILINE)
-    )
+    fields: dict[str, str] = dict(re.findall(r"^([^\t:]+)\t*: (.*)$", text, re.MULTILINE))
     flags = fields.get("flags", fields.get("Features", "")).split()
     found = {name: bool({*words} & {*flags}) if flags else None for name, words in _LINUX.items()}
     return Processor(fields.get("model name") or machine or "unknown", found)

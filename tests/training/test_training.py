@@ -2,8 +2,6 @@
 
 import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -55,23 +53,6 @@ def test_worker_processes_change_nothing(project: Path) -> None:
 
 def test_another_seed_changes_the_weights(project: Path) -> None:
     assert not same(train(project, "a"), train(project, "b", "seed=4"))
-
-
-def test_two_processes_train_as_one_with_the_doubled_batch(project: Path) -> None:
-    one = train(project, "one")
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
-    command += ["--local-addr=127.0.0.1"]
-    rest = ["-m", "runir", "train", str(project / "tiny.toml"), "--data", str(project / "data")]
-    run = ["--out", str(project / "two"), "--allocator", "system"]
-    done = subprocess.run([*command, *rest, *run], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("12 steps, from 0") == 1  # only one process talks
-    left, right = load_tensors(one)[0], load_tensors(project / "two" / one.name)[0]
-    other = load_tensors(train(project, "other", "seed=4"))[0]
-    for name, tensor in left.items():  # sums in another order, which Muon's rounding to bf16 amplifies
-        distance = float((right[name] - tensor).norm() / tensor.norm())
-        assert distance < 0.05, name
-        assert distance < 0.1 * float((other[name] - tensor).norm() / tensor.norm()), name
 
 
 def test_training_starts_from_given_weights(project: Path) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from runir.config import build, dump_toml, to_plain
 from runir.errors import RunirError, UsageError
+from runir.images.place import copy_file, place
 from runir.models.complexity import macs_per_pixel, parameters
 from runir.models.config import RUNConfig
 from runir.models.export import export
@@ -32,9 +36,17 @@ class CardTexts:
 
 
 def package_run(run: Path, to: Path, *, tile: int, overlap: int, texts: CardTexts) -> Model:
-    """Export the averaged weights of a run folder into to/NAME.
+    """Export the averaged weights of a run folder into to/NAME; see `package`."""
+    return package(run, lambda recipe: to / recipe.name, tile=tile, overlap=overlap, texts=texts)
 
-    Raises UsageError when the folder holds no run or the tile does not fit.
+
+def package(
+    run: Path, where: Callable[[Recipe], Path], *, tile: int, overlap: int, texts: CardTexts, **more: Any
+) -> Model:
+    """Export the averaged weights of a run folder into the folder `where` tells, which other files may share.
+
+    more: further fields of the card. The card is put in place last, so that a folder with one is whole. Raises
+    UsageError when the run folder holds no run or the tile does not fit.
     """
     tensors, state = load_tensors(run / WEIGHTS)
     try:
@@ -45,27 +57,31 @@ def package_run(run: Path, to: Path, *, tile: int, overlap: int, texts: CardText
         raise UsageError(f"tile = {tile}: a multiple of {config.multiple} is needed")
     if not 0 <= overlap <= tile // 2:
         raise UsageError(f"overlap = {overlap}: 0 to half a tile is needed")
-    shown = _without_paths(recipe)
     network = RUN(config)
     network.load_state_dict(tensors)
-    folder = to / recipe.name
-    sums = [_sha256(file) for file in export(network, tile, folder)]
-    card = ModelCard(
-        name=recipe.name,
-        task=recipe.task,
-        date=datetime.now(UTC).date().isoformat(),
-        parameters=parameters(network),
-        macs_per_pixel=round(macs_per_pixel(network, tile)),
-        tile=tile,
-        overlap=overlap,
-        onnx_sha256=sums[0],
-        safetensors_sha256=sums[1],
-        exposure_sha256="".join(sums[2:]),
-        network=to_plain(config),
-        **asdict(texts),
-    )
-    (folder / EFFECTIVE_RECIPE).write_text(dump_toml(to_plain(shown)), "utf-8")
-    write_card(card, folder / CARD)
+    folder = where(recipe)
+    with tempfile.TemporaryDirectory(prefix="runir-") as aside:
+        made = export(network, tile, Path(aside))
+        sums = [_sha256(file) for file in made]
+        card = ModelCard(
+            name=recipe.name,
+            task=recipe.task,
+            date=datetime.now(UTC).date().isoformat(),
+            parameters=parameters(network),
+            macs_per_pixel=round(macs_per_pixel(network, tile)),
+            tile=tile,
+            overlap=overlap,
+            onnx_sha256=sums[0],
+            safetensors_sha256=sums[1],
+            exposure_sha256="".join(sums[2:]),
+            network=to_plain(config),
+            **asdict(texts),
+            **more,
+        )
+        for file in made:
+            copy_file(file, folder / file.name, overwrite=True)
+    place(dump_toml(to_plain(_without_paths(recipe))).encode(), folder / EFFECTIVE_RECIPE, overwrite=True)
+    place(dump_toml(to_plain(card)).encode(), folder / CARD, overwrite=True)
     return Model(card, folder)
 
 

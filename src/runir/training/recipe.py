@@ -28,23 +28,27 @@ class DataSection:
     "both"; pairs: share of the samples that come from given pairs if both.
 
     held_out: a file of picture names, one per line, relative to the recipe; never trained on, used for validation.
+    held_out_count: up to so many more, evenly spread over the names, about one in seven at most; their names are saved
+    in the run folder.
     degradation: name and parameters of the on-the-fly degradation (not for kind "pairs").
     workers: processes that make batches ahead of the network (0: none). folders: where the pictures are; --data goes
-    first. meant: the data that the recipe is for, in words, which `runir train --dry-run` shows.
+    first. sets: the parts of public data sets that the recipe is for, such as "gopro train"; a dry run looks for them
+    in the folders.
     """
 
     kind: Literal["clean", "pairs", "both"] = "clean"
     pairs: float = 0.5
     held_out: str | None = None
+    held_out_count: int = 0
     degradation: dict[str, Any] = field(default_factory=dict)
     workers: int = 1
     folders: tuple[str, ...] = ()
-    meant: str = ""
+    sets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot run."""
-        if self.workers < 0:
-            raise UsageError("data.workers must not be negative")
+        if min(self.workers, self.held_out_count) < 0:
+            raise UsageError("data.workers and data.held_out_count must not be negative")
         if not 0 <= self.pairs <= 1:
             raise UsageError("data.pairs is a share in [0, 1]")
 

@@ -16,6 +16,7 @@ from runir.training.loop import Trainer
 from runir.training.network import build_network
 from runir.training.recipe import Recipe, load_recipe
 from runir.training.session import CHECKPOINT, WEIGHTS, Session
+from runir.training.survey import held_out_of
 
 RECIPE = "recipe.toml"
 HELD_OUT = "held_out.txt"
@@ -23,8 +24,8 @@ HELD_OUT = "held_out.txt"
 
 def _prepare(recipe: Recipe, names: frozenset[str], folders: Sequence[Path], out: Path) -> Recipe:
     """Make the run folder with the effective recipe, which is returned, and its own copy of the held-out list."""
-    data = replace(recipe.data, folders=tuple(str(folder.resolve()) for folder in folders))
-    if recipe.data.held_out is not None:
+    data = replace(recipe.data, folders=tuple(str(folder.resolve()) for folder in folders), held_out_count=0)
+    if recipe.data.held_out is not None or names:
         data = replace(data, held_out=HELD_OUT)
         place("".join(f"{name}\n" for name in sorted(names)).encode(), out / HELD_OUT, overwrite=True)
     recipe = replace(recipe, data=data)
@@ -66,6 +67,7 @@ def train_recipe(recipe: Recipe, held_out: frozenset[str], folders: Sequence[Pat
     """Train a fresh run on these folders; see run_training."""
     if (out / CHECKPOINT).exists():
         raise UsageError(f"{out}: holds a run already; add --resume to go on with it, or choose another --out")
+    held_out = held_out_of(recipe, folders, held_out)
     source, data = load_data(recipe, held_out, folders)
     trainer = Trainer(recipe, build_network(recipe), source)
     if trainer.accelerator.is_main_process:

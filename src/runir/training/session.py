@@ -27,6 +27,7 @@ from runir.training.validation import (
 
 CHECKPOINT = "checkpoint.safetensors"
 WEIGHTS = "weights.safetensors"
+SCORES = "validation.csv"
 
 
 @dataclass
@@ -118,14 +119,14 @@ class Session:
 
     def _forget_after(self, step: int) -> None:
         """Drop validation rows of steps that a resumed run will do again."""
-        path = self.out / "validation.csv"
+        path = self.out / SCORES
         if self.main and path.exists():
             head, *rows = path.read_text().splitlines(keepends=True)
             kept = [row for row in rows if int(row.partition(",")[0]) <= step]
             place("".join([head, *kept]).encode(), path, overwrite=True)
 
     def _append_scores(self, step: int, scores: dict[str, float]) -> None:
-        path = self.out / "validation.csv"
+        path = self.out / SCORES
         new = not path.exists()
         with path.open("a", newline="") as file:
             writer = csv.writer(file)

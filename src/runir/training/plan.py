@@ -1,0 +1,114 @@
+"""What a run would do, for `runir train --dry-run`: nothing is trained, nothing written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from runir.models.complexity import macs_per_pixel, parameters
+from runir.models.run import RUN
+from runir.training.costs import GPUS, Costs, measure
+from runir.training.loop import hardware_precision
+from runir.training.network import network_config
+from runir.training.recipe import Recipe
+from runir.training.schedule import phase_ends, pixels_between
+from runir.training.survey import Line, survey
+
+SIDE = 256  # of the picture whose MACs are counted
+MANY = 8  # GPUs of the last column
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A recipe, its costs, and what its folders hold. half: whether costs are for bf16."""
+
+    recipe: Recipe
+    costs: Costs
+    half: bool
+    data: tuple[Line, ...]
+
+    @property
+    def ready(self) -> bool:
+        """Whether training could begin with these folders."""
+        return not any(line.wrong for line in self.data)
+
+    @property
+    def pixels(self) -> int | None:
+        """Pixels of the whole run, if its length is given in steps."""
+        steps = self.recipe.schedule.steps
+        return None if steps is None else pixels_between(self.recipe.schedule.phases, 0, steps)
+
+    def at_once(self, parts: int) -> int:
+        """The most pixels of a step when its batch is computed in so many parts."""
+        return max(phase.batch // parts * phase.patch**2 for phase in self.recipe.schedule.phases)
+
+    def parts_for(self, memory: float) -> int | None:
+        """The fewest parts (`schedule.accumulate`) with which a step fits into so many bytes, if any does."""
+        phases = self.recipe.schedule.phases
+        able = [n for n in range(1, min(p.batch for p in phases) + 1) if not any(p.batch % n for p in phases)]
+        return next((n for n in able if self.costs.memory(self.at_once(n)) <= memory), None)
+
+
+def make_plan(recipe: Recipe, folders: Sequence[Path], listed: frozenset[str]) -> Plan:
+    """Count and look. listed: names that the recipe's list holds out. Raises UsageError for an unknown preset; what is
+    wrong with folders is in the plan."""
+    config = network_config(recipe)
+    with torch.device("meta"):
+        network = RUN(config)
+    half = recipe.precision == "bf16" or (
+        recipe.precision == "auto" and (recipe.schedule.steps is not None or hardware_precision() == "bf16")
+    )
+    costs = measure(recipe, config, parameters(network), macs_per_pixel(network, SIDE), half)
+    return Plan(recipe, costs, half, tuple(survey(recipe, folders, listed)))
+
+
+def in_words(plan: Plan) -> str:
+    """The plan as text, for people."""
+    recipe, costs = plan.recipe, plan.costs
+    optim = recipe.optim
+    rate = f"{optim.rate:g}" + (f", matrices {optim.matrix_rate:g}" if optim.optimiser == "muon" else "")
+    lines = [
+        f"{recipe.name}: {'would train' if plan.ready else 'could not start'}; this is a dry run, nothing is written",
+        f"network    {costs.parameters:,} parameters, {round(costs.macs):,} MACs per pixel",
+        f"steps      {_steps(plan)}",
+        f"optimiser  {optim.optimiser}, peak rate {rate}, average {optim.ema:g}; loss {recipe.loss.name}; "
+        f"{'bf16' if plan.half else 'float32'}",
+        *(f"{'MISSING' if line.wrong else 'data':<10} {line.text}" for line in plan.data),
+    ]
+    return "\n".join([*lines, *(_on_gpus(plan) if plan.pixels is not None else [_here(plan)])])
+
+
+def _steps(plan: Plan) -> str:
+    schedule = plan.recipe.schedule
+    sizes = [f"{p.batch} x {p.patch} x {p.patch}" for p in schedule.phases]
+    if schedule.steps is None or plan.pixels is None:
+        shares = ", ".join(f"{p.share:.0%} of {size}" for p, size in zip(schedule.phases, sizes, strict=True))
+        return f"as many as fit into {schedule.hours:g} hours, which a timed warm-up tells; pixels: {shares}"
+    done, parts = 0, []
+    for (last, _, _), size in zip(phase_ends(schedule.phases, schedule.steps), sizes, strict=True):
+        parts.append(f"{last - done:,} of {size}")
+        done = last
+    return f"{schedule.steps:,}, {plan.pixels / 1e9:.1f} Gpx: {', '.join(parts)}"
+
+
+def _here(plan: Plan) -> str:
+    memory = plan.costs.memory(plan.at_once(plan.recipe.schedule.accumulate))
+    return f"memory     about {memory / 1e9:.1f} GB (an estimate), and the pictures"
+
+
+def _on_gpus(plan: Plan) -> list[str]:
+    lines = [
+        "ESTIMATES  from the counts above and the assumptions in runir/training/costs.py; not measured",
+        f"{'GPU':<18}{'accumulate':>10}{'memory':>9}{'hours on 1':>12}{f'hours on {MANY}, at best':>21}",
+    ]
+    for gpu in GPUS:
+        parts = plan.parts_for(gpu.memory * 1e9)
+        if parts is None or plan.pixels is None:
+            lines.append(f"{gpu.name:<18}  too small for one sample of the largest patch")
+            continue
+        memory, hours = plan.costs.memory(plan.at_once(parts)) / 1e9, plan.costs.hours(plan.pixels, gpu)
+        lines.append(f"{gpu.name:<18}{parts:>10}{memory:>6.1f} GB{hours:>12,.1f}{hours / MANY:>21,.1f}")
+    return lines

@@ -56,7 +56,7 @@ def unrounded_rgb(output: Floats, target: Floats) -> Scores:
 
 
 def luma_of_uint8(output: Floats, target: Floats) -> Scores:
-    y = [np.rint(rgb2ycbcr(ubyte(p))[..., 0]) for p in (output, target)]  # type: ignore[no-untyped-call]
+    y = [np.rint(rgb2ycbcr(ubyte(p))[..., 0]) for p in (output, target)]
     return measured(*y)
 
 

@@ -3,7 +3,8 @@
     python benchmarks/tiles_vs_whole.py [--photos DIR] [--side 1100] [--update-cards]
 
 Without --photos: the pictures that ship with the tests, repeated by mirroring; degraded for each model's task, seed 0.
-Whole: the PyTorch network on the picture extended by reflection. Prints the PSNR between the two, the difference near
+Whole: the PyTorch network on the picture extended by reflection, with the statistics that tiles share if the model's
+card says that they do (`views`), else with its own. Prints the PSNR between the two, the difference near
 seams and elsewhere, and the largest difference of local brightness near seams, in levels of 255. With --update-cards
 the PSNR goes onto the cards (`tiled_psnr`, the smallest over the pictures).
 """
@@ -11,7 +12,6 @@ the PSNR goes onto the cards (`tiled_psnr`, the smallest over the pictures).
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 from runir.degradations import parse_degradation
 from runir.evaluation import picture_files
-from runir.evaluation.tiling import compare_tiling
+from runir.evaluation.tiling import WholeNetwork, compare_tiling
 from runir.images import read_picture
 from runir.inference import Restorer
+from runir.inference.engines import Statistics
 from runir.inference.tiles import reflected
 from runir.models.load import load_network
 from runir.training.package import change_card
@@ -33,14 +34,18 @@ MUST = {"denoise": 50.0, "derain": 50.0, "photo": 50.0}
 Picture = NDArray[np.float32]
 
 
-def whole_network(model: Model) -> Callable[[Picture], Picture]:
+def whole_network(model: Model) -> WholeNetwork:
     """The model for any size, in PyTorch."""
     network = load_network(model)
 
     @torch.no_grad()
-    def run(picture: Picture) -> Picture:
-        tensor = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1))[None])
-        return np.asarray(network(tensor)[0].permute(1, 2, 0).numpy())
+    def run(picture: Picture, shared: Statistics | None = None) -> Picture:
+        bright = network.exposure(torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1))[None]))
+        if shared is None:
+            out = network.restore(bright)
+        else:
+            out, _ = network.restore_sharing(bright, torch.from_numpy(shared), torch.ones(1, 1))
+        return np.asarray(out[0].permute(1, 2, 0).numpy())
 
     return run
 

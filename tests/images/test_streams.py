@@ -1,16 +1,20 @@
 """Rows in and out: forward reading, overlaps, reduced pictures, turned pictures, files that appear whole."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
 from runir.errors import RunirError
-from runir.images import PictureInfo, create_picture, open_picture, read_picture, upright, write_picture
+from runir.images import PictureInfo, create_picture, open_picture, read_picture, to_float, upright, write_picture
+from runir.images.reduce import view_starts, views
 
 Raw = NDArray[Any]
 
@@ -104,6 +108,47 @@ def test_reduced_of_a_float_file_is_free_of_nan(tmp_path: Path) -> None:
     assert small.min() >= 0
     assert small.max() <= 1
     assert float(small[5, 5, 0]) == 0.5
+
+
+@pytest.mark.parametrize("orientation", [1, 2, 3, 4, 5, 6, 7, 8])
+@pytest.mark.parametrize("ending", ["tif", "png"])
+def test_views_are_parts_of_the_upright_picture_from_all_over_it(tmp_path: Path, orientation: int, ending: str) -> None:
+    path = tmp_path / f"a.{ending}"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(noise(64, 96, 3, np.uint8)).save(path, exif=exif)
+    with open_picture(path) as reader:
+        found = reader.views(16, 2)
+        rest = to_float(reader.rows(0, reader.info.height)[0])  # reading is not disturbed
+    whole = read_picture(path).pixels
+    np.testing.assert_array_equal(rest, whole)
+    expected = {part.tobytes() for part in views(whole, 16, 2)}
+    assert {np.ascontiguousarray(part).tobytes() for part in found} == expected
+    assert len(expected) == 4
+
+
+def test_views_show_no_hidden_colours_and_no_nan(tmp_path: Path) -> None:
+    picture = np.full((40, 50, 4), 200, np.uint8)
+    picture[::2, :, 3], picture[::2, :, :3] = 0, 0
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    with open_picture(tmp_path / "a.png") as reader:
+        found = reader.views(16, 3)
+    assert len(found) == 2 * 3
+    assert all(part.shape == (16, 16, 3) and part.min() > 0.7 for part in found)
+    samples = np.full((40, 40, 3), np.nan, np.float32)
+    tifffile.imwrite(tmp_path / "a.tif", samples, photometric="rgb")
+    with open_picture(tmp_path / "a.tif") as reader:
+        assert all(np.isfinite(part).all() for part in reader.views(16, 2))
+
+
+@given(st.integers(1, 400), st.integers(1, 60), st.integers(1, 5))
+def test_views_are_spread_evenly_and_lie_inside(length: int, side: int, count: int) -> None:
+    starts = view_starts(length, side, count)
+    assert len(starts) == max(1, min(count, length // side))
+    assert starts[0] >= 0
+    assert length <= side or starts[-1] + side <= length
+    assert abs(starts[0] - (length - min(side, length) - starts[-1])) <= 1  # as far from one end as from the other
+    assert all(b - a >= side for a, b in itertools.pairwise(starts))
 
 
 INFO = PictureInfo(60, 45, 3, "uint16", alpha=True, bits=16, dpi=(300.0, 300.0))

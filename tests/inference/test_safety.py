@@ -11,6 +11,7 @@ import runir
 from runir.degradations import awgn
 from runir.evaluation import psnr
 from runir.images import read_picture
+from runir.images.reduce import views
 
 Tile = NDArray[np.float32]
 DATA = Path(__file__).parents[1] / "data"
@@ -25,8 +26,11 @@ class Fake:
     def __init__(self, answer: Callable[[Tile], Tile]) -> None:
         self.answer = answer
 
-    def __call__(self, tile: Tile) -> Tile:
+    def __call__(self, tile: Tile, statistics: Tile | None = None) -> Tile:
         return self.answer(tile)
+
+    def measure(self, tile: Tile) -> Tile | None:
+        return None
 
 
 @pytest.fixture
@@ -125,6 +129,9 @@ def test_the_stream_holds_one_row_of_tiles_and_equals_the_call(noisy: Tile) -> N
 
         def reduced(self, side: int) -> Tile:
             raise AssertionError("only models with an exposure curve look at the whole picture first")
+
+        def views(self, side: int, count: int) -> list[Tile]:
+            return views(tall, side, count)
 
     for before, after in restorer.stream(Source(), strength=0.5):
         assert before.shape == after.shape

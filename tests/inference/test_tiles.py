@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from runir.inference.tiles import TilePlan, plan_tiles, reflected, restore_rows
+from runir.inference.tiles import GRID, MARGIN, TilePlan, plan_tiles, reflected, restore_rows
 
 
 class Held:
@@ -57,11 +57,13 @@ def test_neighbours_share_at_least_the_overlap_with_as_few_tiles_as_possible(sid
     tile, overlap = shape
     rows = plan_tiles(side, 1, tile, overlap).rows
     before, after = -rows[0], rows[-1] + tile - side
-    assert 0 <= before <= max(16, tile // 2)
-    assert abs(before - after) <= 1  # the picture lies in the middle
+    assert 0 <= before <= max(MARGIN, tile // 2)
+    assert before <= after + 1
+    assert after <= before + GRID  # the picture lies in the middle, but for the grid
     assert all(a + tile - b >= overlap for a, b in itertools.pairwise(rows))
     if len(rows) > 1:
-        assert (len(rows) - 1) * (tile - overlap) + overlap < side
+        assert (len(rows) - 1) * ((tile - overlap) // GRID * GRID) + overlap < side
+        assert not any((b - a) % GRID for a, b in itertools.pairwise(rows))
 
 
 def test_extension_is_reflection_as_often_as_needed() -> None:

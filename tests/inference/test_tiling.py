@@ -7,17 +7,19 @@ import numpy as np
 import pytest
 
 from runir.degradations import parse_degradation
+from runir.evaluation import psnr
 from runir.evaluation.tiling import compare_tiling
-from runir.images import read_picture
+from runir.images import Picture, read_picture, write_picture
 from runir.inference import Restorer
+from runir.inference.file import FileOptions, restore_file
+from runir.inference.part import Region
 from runir.weights import Model, list_models
 
 ROOT = Path(__file__).parents[2]
 tools = runpy.run_path(str(ROOT / "benchmarks" / "tiles_vs_whole.py"))
-# dB, and levels of 255 near seams. The issue asks for 50 dB (denoise, derain, photo) and for less than one level (low
-# light); channel attention depends on the tile more than that, see docs/models.md. These bounds hold what there is.
-LEAST = {"denoise": 46.0, "deblur": 44.0, "photo": 40.0, "derain": 40.0, "lowlight": 36.0}
-BRIGHTNESS = {"denoise": 0.5, "photo": 0.5, "deblur": 2.0, "derain": 3.0, "lowlight": 7.0}
+# dB, and levels of 255 near seams.
+LEAST = {"denoise": 55.0, "deblur": 50.0, "photo": 50.0, "derain": 50.0, "lowlight": 55.0}
+BRIGHTNESS = {"denoise": 0.2, "photo": 0.3, "deblur": 2.0, "derain": 3.0, "lowlight": 1.0}
 
 
 @pytest.mark.parametrize("model", list_models(), ids=lambda m: m.card.name)
@@ -37,6 +39,7 @@ def test_tiles_give_the_whole_picture_without_a_seam(model: Model) -> None:
 def test_a_dark_ramp_and_a_dark_photo_have_no_steps_in_brightness(model: Model, size: tuple[int, int]) -> None:
     """The difference of local means along seams stays within bounds, and a ramp stays a ramp."""
     restorer, network = Restorer(model), tools["whole_network"](model)
+    assert model.card.views
     down, across = (np.linspace(0, 1, side, dtype=np.float32) for side in size)
     ramp = np.repeat((0.01 + 0.06 * across + 0.02 * down[:, None])[..., None], 3, axis=2)
     assert compare_tiling(restorer, ramp, network).brightness < BRIGHTNESS[model.card.task] / 255
@@ -45,3 +48,30 @@ def test_a_dark_ramp_and_a_dark_photo_have_no_steps_in_brightness(model: Model, 
     photo = tools["enlarged"](read_picture(ROOT / "tests/data/hippo.webp").pixels, max(size))[: size[0], : size[1]]
     dark = parse_degradation("lowlight:exposure=0.04").apply(photo, np.random.default_rng(0))
     assert compare_tiling(restorer, dark, network).brightness < BRIGHTNESS[model.card.task] / 255
+
+
+def test_a_part_comes_out_as_in_the_whole(tmp_path: Path) -> None:
+    """Statistics and exposure are those of the whole picture, also for a region of it."""
+    restorer = Restorer("run-t.lowlight")
+    photo = tools["enlarged"](read_picture(ROOT / "tests/data/hippo.webp").pixels, 900)[:600]
+    photo = np.concatenate([photo * np.linspace(0.2, 1, 900, dtype=np.float32)[:, None]] * 2)
+    dark = parse_degradation("lowlight:exposure=0.05").apply(photo, np.random.default_rng(0))
+    source = tmp_path / "dark.png"
+    write_picture(Picture(dark), source)
+    region = Region(300, 500, 200, 180)
+    restore_file([restorer], source, tmp_path / "whole.png")
+    restore_file([restorer], source, tmp_path / "part.png", FileOptions(region=region))
+    whole, part = (read_picture(tmp_path / f"{name}.png").pixels for name in ("whole", "part"))
+    inside = whole[500:680, 300:500]
+    assert psnr(part, inside, peak=1.0) > 45
+    assert abs(float((part - inside).mean())) < 0.5 / 255
+
+
+def test_a_second_model_shares_the_statistics_of_what_the_first_made(tmp_path: Path) -> None:
+    photo = tools["enlarged"](read_picture(ROOT / "tests/data/house.webp").pixels, 600)
+    dark = parse_degradation("lowlight:exposure=0.1").apply(photo, np.random.default_rng(0))
+    source, models = tmp_path / "dark.tif", [Restorer("run-t.denoise"), Restorer("run-t.lowlight")]
+    write_picture(Picture(dark), source)
+    restore_file(models, source, tmp_path / "both.tif")
+    expected = models[1](models[0](read_picture(source).pixels))
+    assert psnr(read_picture(tmp_path / "both.tif").pixels, expected.clip(0, 1), peak=1.0) > 38

@@ -111,9 +111,12 @@ def test_all_tiles_share_one_curve(tmp_path: Path) -> None:
     class Watched:
         name = engine.name
 
-        def __call__(self, tile: np.ndarray) -> np.ndarray:
+        def __call__(self, tile: np.ndarray, statistics: np.ndarray | None = None) -> np.ndarray:
             seen.append(tile)
             return tile
+
+        def measure(self, tile: np.ndarray) -> None:
+            return None
 
     restorer._engine = Watched()
     out = restorer(picture)

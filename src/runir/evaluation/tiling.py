@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from runir.evaluation.metrics import psnr
 from runir.inference import Restorer
+from runir.inference.engines import Statistics
 from runir.inference.tiles import MARGIN, plan_tiles, reflected
 
 Picture = NDArray[np.float32]
+WholeNetwork = Callable[[Picture, Statistics | None], Picture]
 NEAR = 8  # pixels on either side of a seam's middle that count as the border
 WINDOW = 32  # pixels: side of the squares whose mean brightness is compared
 
@@ -39,12 +41,14 @@ def restored_whole(picture: Picture, network: Callable[[Picture], Picture]) -> P
     return network(picture[rows][:, columns])[MARGIN : MARGIN + height, MARGIN : MARGIN + width]
 
 
-def compare_tiling(restorer: Restorer, picture: Picture, network: Callable[[Picture], Picture]) -> Tiling:
+def compare_tiling(restorer: Restorer, picture: Picture, network: WholeNetwork) -> Tiling:
     """Restore a picture (H x W x 3, larger than a tile) both ways.
 
-    network: the model itself for any size, H x W x 3 -> the same shape, with the exposure curve if it has one.
+    network: the model itself for any size: H x W x 3, and the statistics that the model's tiles share or None -> the
+    same shape; with the exposure curve if it has one.
     """
-    difference = restorer(picture) - restored_whole(picture, network)
+    shared = restorer.shared_statistics(picture)
+    difference = restorer(picture) - restored_whole(picture, lambda whole: network(whole, shared))
     near = _near_seams(restorer, *picture.shape[:2])
     square = np.square(difference)
     return Tiling(

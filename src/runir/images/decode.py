@@ -16,6 +16,7 @@ from runir.images.picture import NAMES
 _PIECE = 256
 _BITS = {"uchar": 8, "ushort": 16, "float": 32}
 _TYPES = {"uchar": np.uint8, "ushort": np.uint16, "float": np.float32}
+Places = NDArray[np.intp]
 _LABS = frozenset({"lab", "labs", "labq", "xyz", "lch", "hsv"})
 
 
@@ -44,6 +45,10 @@ class StoredRows(Rows, Protocol):
         """Return averages over squares of `factor` raw samples (those at the far edges may be smaller)."""
         ...
 
+    def picked(self, rows: Places, columns: Places) -> Raw:
+        """Return the raw samples where these ascending rows and columns cross, len(rows) x len(columns) x bands."""
+        ...
+
 
 class ArrayRows:
     """A picture that is in memory anyway."""
@@ -61,6 +66,10 @@ class ArrayRows:
     def shrunk(self, factor: int) -> NDArray[np.float32]:
         """As in StoredRows."""
         return _shrunk(vips.library().Image.new_from_array(np.ascontiguousarray(self._samples)), factor)
+
+    def picked(self, rows: Places, columns: Places) -> Raw:
+        """As in StoredRows."""
+        return self._samples[rows[:, None], columns]
 
     def close(self) -> None:
         """Let go of the memory."""
@@ -96,12 +105,26 @@ class VipsRows:
                 # One region for all rows: between two runs of a whole pipeline libvips would drop the rows it
                 # has read ahead, which cannot be read again.
                 self._region = vips.library().Region.new(self._image)
-            samples = np.empty((bottom - top, self.width, self.bands), self._type)
-            # In pieces: libvips goes on to the end of a request after a fault, and holds it whole.
-            for at in range(top, bottom, _PIECE):
-                count = min(_PIECE, bottom - at)
-                data = np.frombuffer(self._region.fetch(0, at, self.width, count), self._type)
-                samples[at - top : at - top + count] = data.reshape(count, self.width, self.bands)
+            return self._fetched(self._region, top, bottom)
+
+    def picked(self, rows: Places, columns: Places) -> Raw:
+        """As in StoredRows; opens the file once more, so that `fetch` goes on where it was."""
+        image, _ = _plain(self._open())
+        samples = np.empty((len(rows), len(columns), self.bands), self._type)
+        with vips.faults(self._undecodable()):
+            region = vips.library().Region.new(image)
+            ends = np.flatnonzero(np.diff(rows, append=-1) != 1) + 1  # of runs of neighbouring rows
+            for first, end in zip((0, *ends[:-1]), ends, strict=True):
+                samples[first:end] = self._fetched(region, int(rows[first]), int(rows[end - 1]) + 1)[:, columns]
+        return samples
+
+    def _fetched(self, region: Any, top: int, bottom: int) -> Raw:
+        samples = np.empty((bottom - top, self.width, self.bands), self._type)
+        # In pieces: libvips goes on to the end of a request after a fault, and holds it whole.
+        for at in range(top, bottom, _PIECE):
+            count = min(_PIECE, bottom - at)
+            data = np.frombuffer(region.fetch(0, at, self.width, count), self._type)
+            samples[at - top : at - top + count] = data.reshape(count, self.width, self.bands)
         return spread(samples, self.bits) if self.bits in (10, 12) else samples
 
     def shrunk(self, factor: int) -> NDArray[np.float32]:

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from runir.errors import RunirError, UsageError
 from runir.images.decode import Rows, StoredRows, VipsRows
-from runir.images.depth import Raw, finite
+from runir.images.depth import Raw, finite, to_float
 from runir.images.embedded import DAMAGED_PNG, Embedded, from_blocks, read_embedded
 from runir.images.extras import DEVELOPED, read_heic, read_raw
 from runir.images.headers import Header, read_header
 from runir.images.messages import UnfitError, line, reason
 from runir.images.picture import PictureInfo, dtype_of
+from runir.images.reduce import view_starts
 from runir.images.skeleton import png_without_extras
 from runir.images.transparency import fill_transparent
 from runir.images.upright import turn, upright_rows
@@ -135,6 +136,27 @@ class PictureReader:
             small = turn(self._stored.shrunk(factor), self._orientation)
         clean: NDArray[np.float32] = np.clip(finite(small[..., : self.info.channels])[0], 0, 1)
         return fill_transparent(clean, small[..., -1]) if self.info.alpha else clean
+
+    def views(self, side: int, count: int) -> list[NDArray[np.float32]]:
+        """Return parts of at most `side` x `side` pixels as they are, evenly spread: up to `count` in each direction.
+
+        Each h x w x C float32, NaN and infinity as `finite` has them, alpha left out; where a pixel is fully
+        transparent, the colours of its surroundings. The file is read for it once more, those rows are held.
+        Raises RunirError where the file is damaged.
+        """
+        stored = self._stored
+        starts = [view_starts(length, side, count) for length in (stored.height, stored.width)]
+        places = [np.unique(np.add.outer(s, np.arange(min(side, length))))
+                  for s, length in zip(starts, (stored.height, stored.width), strict=True)]  # fmt: skip
+        with one_line(self.path):
+            picked = stored.picked(*places)
+        tops, lefts = (np.searchsorted(held, s) for held, s in zip(places, starts, strict=True))
+        return [self._view(picked[top : top + side, left : left + side]) for top in tops for left in lefts]
+
+    def _view(self, picked: Raw) -> NDArray[np.float32]:
+        samples = turn(picked, self._orientation)
+        clean = finite(to_float(samples[..., : self.info.channels]))[0]
+        return fill_transparent(clean, samples[..., -1]) if self.info.alpha else clean
 
     def check_range(self) -> None:
         """Refuse floating-point values that were not meant as 0 (black) to 1 (white), such as those up to 255.

@@ -1,4 +1,4 @@
-"""Small versions of pictures in memory."""
+"""Small versions of pictures: reduced ones, and samples of their pixels as they are."""
 
 from __future__ import annotations
 
@@ -21,3 +21,19 @@ def shrink(picture: Array, side: int) -> Array:
     """The picture, or its block means with the smallest step that makes both sides at most `side`."""
     step = -(-max(picture.shape[:2]) // side)
     return picture if step == 1 else block_means(picture, step)
+
+
+def view_starts(length: int, side: int, count: int) -> list[int]:
+    """Where `count` stretches of `side` pixels begin that lie evenly spread over `length`; fewer where no more fit side
+    by side, one from 0 where it is no longer than one."""
+    if length <= side:
+        return [0]
+    count = min(count, length // side)
+    centres = ((index + 0.5) * length / count for index in range(count))
+    return [min(max(0, round(centre - side / 2)), length - side) for centre in centres]
+
+
+def views(picture: Array, side: int, count: int) -> list[Array]:
+    """Parts of at most side x side pixels, as they are, evenly spread: up to `count` in each direction."""
+    tops, lefts = (view_starts(length, side, count) for length in picture.shape[:2])
+    return [picture[top : top + side, left : left + side] for top in tops for left in lefts]

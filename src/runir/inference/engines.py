@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 
 from runir.errors import UsageError, nearest
 from runir.inference.devices import OPENVINO_DEVICES, PROVIDERS, Choice, choose
+from runir.inference.foreign import ForeignModel
 from runir.weights import Model
 
 Precision = Literal["f32", "bf16", "auto"]
 Tile = NDArray[np.float32]
+Statistics = NDArray[np.float32]
 
 
 class Engine(Protocol):
@@ -29,8 +31,13 @@ class Engine(Protocol):
 
     name: str
 
-    def __call__(self, tile: Tile) -> Tile:
-        """float32 1 x 3 x tile x tile -> a new array of the same shape."""
+    def __call__(self, tile: Tile, statistics: Statistics | None = None) -> Tile:
+        """float32 1 x 3 x tile x tile -> a new array of the same shape. statistics: used in place of the
+        tile's own."""
+        ...
+
+    def measure(self, tile: Tile) -> Statistics | None:
+        """The tile's statistics for channel attention, float32 1 x N; None: the network has no CSA Blocks."""
         ...
 
 
@@ -75,6 +82,23 @@ def cache_folder() -> Path | None:
     return folder if os.access(folder, os.W_OK) and not strange else None
 
 
+class _Sharing:
+    """What a network with CSA Blocks takes beside the tile: statistics for channel attention, and whether to use them
+    (see `runir.models.run.RUN.restore_sharing`)."""
+
+    def __init__(self, shapes: Sequence[tuple[int, ...]]) -> None:
+        """Shapes: of the network's inputs; one: it takes no statistics. size: how many it takes."""
+        self.size = shapes[1][1] if len(shapes) > 1 else 0
+        self._none = np.zeros((1, self.size), np.float32)
+        self._own, self._given = (np.full((1, 1), share, np.float32) for share in (0, 1))
+
+    def inputs(self, statistics: Statistics | None) -> tuple[Statistics, ...]:
+        """The further inputs."""
+        if not self.size:
+            return ()
+        return (self._none, self._own) if statistics is None else (statistics, self._given)
+
+
 class OpenVINOEngine:
     """OpenVINO; one compiled model, one request."""
 
@@ -100,13 +124,21 @@ class OpenVINOEngine:
         with ThreadPoolExecutor(1) as pool:
             self._compiled = pool.submit(core.compile_model, network, OPENVINO_DEVICES[device], options).result()
         self._request = self._compiled.create_infer_request()
+        self._sharing = _Sharing([tuple(i.get_shape()) for i in network.inputs])
         self._lock = threading.Lock()  # one request, one output tensor
 
-    def __call__(self, tile: Tile) -> Tile:
+    def __call__(self, tile: Tile, statistics: Statistics | None = None) -> Tile:
         """See Engine."""
+        return self._run(tile, statistics, 0)
+
+    def measure(self, tile: Tile) -> Statistics | None:
+        """See Engine."""
+        return self._run(tile, None, 1) if self._sharing.size else None
+
+    def _run(self, tile: Tile, statistics: Statistics | None, output: int) -> Tile:
         with self._lock:
-            self._request.infer([tile])
-            return np.array(self._request.get_output_tensor(0).data, np.float32)
+            self._request.infer([tile, *self._sharing.inputs(statistics)])
+            return np.array(self._request.get_output_tensor(output).data, np.float32)
 
 
 class ONNXRuntimeEngine:
@@ -132,19 +164,30 @@ class ONNXRuntimeEngine:
         self._session = ort.InferenceSession(model.checked_onnx(), options, providers=providers)
         if wanted not in self._session.get_providers():  # ONNX Runtime goes on without it, and silently
             raise UsageError(f"device {device!r}: ONNX Runtime's {wanted} does not start here; use --device cpu")
-        self._input = self._session.get_inputs()[0].name
+        self._inputs = [node.name for node in self._session.get_inputs()]
+        self._outputs = [node.name for node in self._session.get_outputs()]
+        self._sharing = _Sharing([tuple(node.shape) for node in self._session.get_inputs()])
 
-    def __call__(self, tile: Tile) -> Tile:
+    def __call__(self, tile: Tile, statistics: Statistics | None = None) -> Tile:
         """See Engine."""
-        return np.asarray(self._session.run(None, {self._input: tile})[0], np.float32)
+        return self._run(tile, statistics, 0)
+
+    def measure(self, tile: Tile) -> Statistics | None:
+        """See Engine."""
+        return self._run(tile, None, 1) if self._sharing.size else None
+
+    def _run(self, tile: Tile, statistics: Statistics | None, output: int) -> Tile:
+        fed = dict(zip(self._inputs, (tile, *self._sharing.inputs(statistics)), strict=True))
+        return np.asarray(self._session.run([self._outputs[output]], fed)[0], np.float32)
 
 
 class TorchEngine:
-    """PyTorch (extra `train`), for validation: the network itself instead of its exported graph."""
+    """PyTorch (extra `train`), for validation: the network itself instead of its exported graph; and for the networks
+    of others."""
 
     name = "torch"
 
-    def __init__(self, model: Model, threads: int, precision: Precision, device: str = "cpu") -> None:
+    def __init__(self, model: Model | ForeignModel, threads: int, precision: Precision, device: str = "cpu") -> None:
         """Load the safetensors file. Raises UsageError without PyTorch, or for another precision than float32."""
         if precision == "bf16":
             raise UsageError("engine torch computes in f32 only; use --engine openvino for bf16")
@@ -154,26 +197,35 @@ class TorchEngine:
             from runir.models.load import load_network
         except ImportError as error:
             raise UsageError("engine torch is not installed: pip install 'runir[train]'") from error
-        self._torch, self._network, self._threads = torch, load_network(model), threads
+        self._torch, self._threads = torch, threads
+        self._network: Any = model.network if isinstance(model, ForeignModel) else load_network(model)
+        size = getattr(self._network, "statistics", 0)
+        self._sharing = _Sharing([(), (1, size), (1, 1)] if size else [()])
         self._lock = threading.Lock()
 
-    def __call__(self, tile: Tile) -> Tile:
+    def __call__(self, tile: Tile, statistics: Statistics | None = None) -> Tile:
         """See Engine."""
-        with self._lock:
-            return self._run(tile)
+        return self._run(tile, statistics)[0]
 
-    def _run(self, tile: Tile) -> Tile:
+    def measure(self, tile: Tile) -> Statistics | None:
+        """See Engine."""
+        return self._run(tile, None)[1] if self._sharing.size else None
+
+    def _run(self, tile: Tile, statistics: Statistics | None) -> tuple[Tile, ...]:
         torch = self._torch
-        before = torch.get_num_threads()  # a setting of the whole process: put back what the caller had
-        torch.set_num_threads(self._threads)
-        try:
-            with torch.no_grad():
-                return np.asarray(self._network.restore(torch.from_numpy(tile)).numpy(), np.float32)
-        finally:
-            torch.set_num_threads(before)
+        fed = [torch.from_numpy(array) for array in (tile, *self._sharing.inputs(statistics))]
+        with self._lock:
+            before = torch.get_num_threads()  # a setting of the whole process: put back what the caller had
+            torch.set_num_threads(self._threads)
+            try:
+                with torch.no_grad():
+                    out = self._network.restore_sharing(*fed) if len(fed) > 1 else (self._network.restore(*fed),)
+                return tuple(np.asarray(part.numpy(), np.float32) for part in out)
+            finally:
+                torch.set_num_threads(before)
 
 
-ENGINES: dict[str, Callable[[Model, int, Precision, str], Engine]] = {
+ENGINES: dict[str, Callable[[Any, int, Precision, str], Engine]] = {
     "openvino": OpenVINOEngine,
     "onnxruntime": ONNXRuntimeEngine,
     "torch": TorchEngine,
@@ -181,7 +233,11 @@ ENGINES: dict[str, Callable[[Model, int, Precision, str], Engine]] = {
 
 
 def build_engine(
-    name: str, model: Model, threads: int | None = None, precision: Precision = "f32", device: str = "auto"
+    name: str,
+    model: Model | ForeignModel,
+    threads: int | None = None,
+    precision: Precision = "f32",
+    device: str = "auto",
 ) -> tuple[Engine, str]:
     """Compile `model`. name, device: see `runir.inference.devices.choose`. threads: None means all that this process
     may use.
@@ -193,7 +249,7 @@ def build_engine(
         raise UsageError(f"unknown precision {precision!r}; {nearest(precision, get_args(Precision))}")
     if threads is not None and threads < 1:
         raise UsageError(f"threads = {threads}: at least 1 is needed")
-    choices = choose(name, device)
+    choices = choose(model.engine(name, precision) if isinstance(model, ForeignModel) else name, device)
     for choice in choices[:-1]:
         try:
             return _built(choice, model, threads, precision), choice.device
@@ -202,7 +258,7 @@ def build_engine(
     return _built(choices[-1], model, threads, precision), choices[-1].device
 
 
-def _built(choice: Choice, model: Model, threads: int | None, precision: Precision) -> Engine:
+def _built(choice: Choice, model: Model | ForeignModel, threads: int | None, precision: Precision) -> Engine:
     try:
         return ENGINES[choice.engine](model, threads or available_threads(), precision, choice.device)
     except RuntimeError as error:  # drivers

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,11 @@ class FileWork:
             (*self.info.notes, *self._notes, *self._part.notes, *self._writer.notes),
         )  # fmt: skip
 
+    def _all_of(self, restorers: Sequence[Restorer], picture: Array) -> Array:
+        for restorer in restorers:
+            picture = restorer(picture, strength=self.options.strength)
+        return picture
+
     def _chained(self, progress: Progress | None) -> Iterator[Array]:
         """Restored rows, with their context, float32 h x W x C from top to bottom; reused: copy to keep."""
         total, done = self.tiles(self._restorers), [0] * len(self._restorers)
@@ -179,7 +185,7 @@ class FileWork:
                 source, strength=options.strength, tta=options.tta, progress=counted(index), notes=self._notes
             )
             rows = (restored for _, restored in stream)
-            source = Piped(part, rows)
+            source = Piped(part, rows, partial(self._all_of, self._restorers[: index + 1]))
         if rows is not None:
             return rows
         tops = range(0, part.height, CHUNK)  # nothing to do: a copy

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from runir.images import PictureReader, fill_transparent, finite, from_float, ke
 from runir.images.depth import change_depth
 from runir.inference.overlap import ahead
 from runir.inference.restorer import Array
+from runir.inference.tiles import GRID
 
 CHUNK = 64  # rows that travel between the threads at once
 CONTEXT = 64  # pixels around a previewed region that the network sees too,
@@ -49,13 +50,18 @@ class Region:
 
 
 class Piped:
-    """The restored rows of one model as the next one's Source."""
+    """The restored rows of models as the next one's Source."""
 
-    def __init__(self, part: Part, rows: Iterator[Array]) -> None:
-        """Rows: of `part`, restored."""
+    def __init__(self, part: Part, rows: Iterator[Array], restore: Callable[[Array], Array]) -> None:
+        """Rows: of `part`, restored; restore: does the same to a picture."""
         self.height, self.width, self.channels = part.height, part.width, part.channels
         self.reduced = part.reduced  # of the picture as it came: what the exposure depends on is still seen there
+        self._part, self._restore = part, restore
         self._rows, self._waiting = rows, np.empty((0, part.width, part.channels), np.float32)
+
+    def views(self, side: int, count: int) -> list[Array]:
+        """See Source."""
+        return [self._restore(view) for view in self._part.views(side, count)]
 
     def rows(self, top: int, bottom: int) -> Array:
         """See Source."""
@@ -94,7 +100,9 @@ class _Hidden:
 def _with_context(start: int, length: int, side: int) -> tuple[int, int]:
     """Where the network's view of a part begins, and how long it is."""
     view = min(side, max(length + 2 * CONTEXT, VIEW))
-    return min(max(0, start - (view - length) // 2), side - view), view
+    first = min(max(0, start - (view - length) // 2), side - view)
+    aligned = first // GRID * GRID  # as tiles of the whole picture lie, unless that costs the context at its far end
+    return (aligned if aligned + view >= min(side, start + length + CONTEXT // 2) else first), view
 
 
 class Part:
@@ -147,6 +155,12 @@ class Part:
     def reduced(self, side: int) -> Array:
         """See Source; of the whole picture, so that a region comes out as it would in the whole."""
         return self._reader.reduced(side)
+
+    def views(self, side: int, count: int) -> list[Array]:
+        """See Source; of the whole picture too."""
+        info = self._reader.info
+        whole = (self.height, self.width) == (info.height, info.width)
+        return [] if whole and max(info.height, info.width) <= side else self._reader.views(side, count)
 
     def finished(self, restored: Array, dtype: str) -> WrittenRows:
         """The next restored rows (at most CHUNK) as they are written: cut to the region, in the file's type, with their

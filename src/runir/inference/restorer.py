@@ -11,15 +11,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from runir.errors import UsageError
 from runir.images import to_float
-from runir.images.reduce import shrink
-from runir.inference.engines import Engine, Precision, build_engine
+from runir.images.reduce import shrink, views
+from runir.inference.engines import Engine, Precision, Statistics, build_engine
 from runir.inference.exposure import SIDE, ExposureCurve, brighten
 from runir.inference.foreign import ForeignModel, open_model
-from runir.inference.tiles import plan_tiles, restore_rows
+from runir.inference.tiles import plan_tiles, reflected, restore_rows
 from runir.weights import Model, ModelCard
 
 Progress = Callable[[int, int], None]
 Array = NDArray[np.float32]
+Cut = Callable[[NDArray[Any]], Array]
 LOW, HIGH = -1.0, 2.0  # what networks are shown; values beyond (float files) keep their distance
 SYMMETRIES = 8  # flips and quarter turns of a square
 
@@ -37,6 +38,11 @@ class Source(Protocol):
 
     def reduced(self, side: int) -> Array:
         """The whole picture, shrunk to fit into side x side; h x w x C in [0, 1]."""
+        ...
+
+    def views(self, side: int, count: int) -> list[Array]:
+        """Parts of the whole picture as they are, see `runir.images.reduce.views`; none where the rows are all there is
+        and fit into side x side."""
         ...
 
 
@@ -152,19 +158,13 @@ class Restorer:
         """
         strength = check_strength(strength)
         plan = plan_tiles(source.height, source.width, self.card.tile, self.card.overlap)
-        curve = None if self._exposure is None else self._exposure.coefficients(as_rgb(source.reduced(SIDE)))
+        cut = self._cutter(source)
+        shared = self._shared(source, cut)
         done = kept = 0
-
-        def cut(tile: NDArray[Any]) -> Array:
-            rgb = as_rgb(to_float(tile))
-            if curve is None:
-                return rgb
-            bright: Array = brighten(rgb, curve) + (rgb - rgb.clip(0, 1))  # what lies beyond white keeps its distance
-            return bright
 
         def restore(tile: Array, top: int, left: int) -> Array:
             nonlocal done, kept
-            out, plausible = self._tile(tile, tta)
+            out, plausible = self._tile(tile, shared, tta)
             if not plausible:
                 kept += 1
             done += 1
@@ -179,18 +179,49 @@ class Restorer:
                 restored = before + np.float32(strength) * (restored - before)
             yield raw, restored
         if kept and notes is not None:
-            brightened = "" if curve is None else " (but for the brightness)"
+            brightened = "" if self._exposure is None else " (but for the brightness)"
             notes.append(
                 f"{kept} of {len(plan)} tiles kept as they were{brightened}: the network's result was not plausible"
             )
 
-    def _tile(self, tile: Array, tta: bool) -> tuple[Array, bool]:
+    def shared_statistics(self, picture: ArrayLike) -> Statistics | None:
+        """What all tiles of this picture share, see ModelCard.views; None: every tile goes by its own statistics."""
+        source = _Held(as_picture(picture))
+        return self._shared(source, self._cutter(source))
+
+    def _cutter(self, source: Source) -> Cut:
+        """Turns tiles as they are read into what the network takes."""
+        curve = None if self._exposure is None else self._exposure.coefficients(as_rgb(source.reduced(SIDE)))
+
+        def cut(tile: NDArray[Any]) -> Array:
+            rgb = as_rgb(to_float(tile))
+            if curve is None:
+                return rgb
+            bright: Array = brighten(rgb, curve) + (rgb - rgb.clip(0, 1))  # what lies beyond white keeps its distance
+            return bright
+
+        return cut
+
+    def _shared(self, source: Source, cut: Cut) -> Statistics | None:
+        """What all tiles of a picture share for channel attention, if the model's tiles would differ too much without:
+        the mean over parts from all over it."""
+        tile, count = self.card.tile, self.card.views
+        found = [self._measured(view, cut) for view in (source.views(tile, count) if count else ())]
+        measured = [statistics for statistics in found if statistics is not None and np.isfinite(statistics).all()]
+        return np.asarray(np.mean(measured, axis=0), np.float32) if measured else None
+
+    def _measured(self, view: Array, cut: Cut) -> Statistics | None:
+        tile = self.card.tile
+        rows, columns = (reflected((side - tile) // 2, (side + tile) // 2, side) for side in view.shape[:2])
+        return self._engine.measure(_planes(np.clip(cut(view[rows[:, None], columns]), LOW, HIGH)))
+
+    def _tile(self, tile: Array, shared: Statistics | None, tta: bool) -> tuple[Array, bool]:
         """The restored tile, and whether it is one; else the tile as it was. Tried again in float32 first."""
         shown = np.clip(tile, LOW, HIGH)
         run = _all_ways if tta else _run
-        change = run(self._engine, shown) - shown
+        change = run(self._engine, shown, shared) - shown
         if not self._plausible(change) and self.precision != "f32":
-            change = run(self._in_float32(), shown) - shown
+            change = run(self._in_float32(), shown, shared) - shown
         return (tile + change, True) if self._plausible(change) else (tile, False)
 
     def _plausible(self, change: Array) -> bool:
@@ -203,17 +234,21 @@ class Restorer:
         return self._exact
 
 
-def _run(engine: Engine, tile: Array) -> Array:
-    out: Array = engine(np.ascontiguousarray(tile.transpose(2, 0, 1)[None]))[0].transpose(1, 2, 0)
+def _planes(tile: Array) -> Array:
+    return np.ascontiguousarray(tile.transpose(2, 0, 1)[None])
+
+
+def _run(engine: Engine, tile: Array, shared: Statistics | None) -> Array:
+    out: Array = engine(_planes(tile), shared)[0].transpose(1, 2, 0)
     return out
 
 
-def _all_ways(engine: Engine, tile: Array) -> Array:
+def _all_ways(engine: Engine, tile: Array, shared: Statistics | None) -> Array:
     """Mean over the eight symmetries of the square, each undone: Timofte et al., CVPR 2016 ("self-ensemble")."""
     total = np.zeros_like(tile)
     for way in range(SYMMETRIES):
         turned = np.rot90(tile, way % 4)
-        out = _run(engine, turned[:, ::-1] if way >= 4 else turned)
+        out = _run(engine, turned[:, ::-1] if way >= 4 else turned, shared)
         total += np.rot90(out[:, ::-1] if way >= 4 else out, -(way % 4))
     return total / np.float32(SYMMETRIES)
 
@@ -230,6 +265,9 @@ class _Held:
 
     def reduced(self, side: int) -> Array:
         return shrink(self._picture, side)
+
+    def views(self, side: int, count: int) -> list[Array]:
+        return [] if max(self.height, self.width) <= side else views(self._picture, side, count)
 
 
 def as_rgb(picture: Array) -> Array:

@@ -7,10 +7,13 @@ All take and give float tensors B x C x H x W.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+Choose = Callable[[Tensor], Tensor]  # a CSA Block's statistics as measured -> those to use
 BRANCH_INIT = 0.1  # scale of each residual branch's last layer at the start
 SLOPE = 0.1  # of the leaky ReLU below zero
 
@@ -111,20 +114,37 @@ class ChannelAttention(nn.Module):
         near_identity(self.project)
         self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """B x C x H x W -> the same shape."""
-        b, c, h, w = x.shape
-        q, k, v = (
-            layer(x).permute(0, 2, 3, 1).reshape(b, h * w, self.heads, c // self.heads).permute(0, 2, 1, 3)
-            for layer in (self.query, self.key, self.value)
-        )
-        q_norm = q.float().square().sum(2).clamp_min(1e-12).sqrt()
-        k_norm = k.float().square().sum(2).clamp_min(1e-12).sqrt()
-        scores = (k.transpose(-1, -2) @ q).float() / (k_norm[..., :, None] * q_norm[..., None, :])
-        weights = (scores * self.temperature).softmax(2).to(v.dtype)
-        mixed = (v @ weights).permute(0, 2, 1, 3).reshape(b, h, w, c).permute(0, 3, 1, 2)
+    def measure(self, x: Tensor) -> Tensor:
+        """What the attention map of x depends on: B x C x H x W -> float32 B x heads x C / heads + 2 x C / heads.
+
+        Means over all positions of k_i q_j, in the last two rows of q_j^2 and k_i^2; so those of a picture are the
+        means of its parts'.
+        """
+        q, k = self._heads(self.query, x), self._heads(self.key, x)
+        products = (k.transpose(-1, -2) @ q).float() / (x.shape[2] * x.shape[3])
+        return torch.cat((products, q.float().square().mean(2, True), k.float().square().mean(2, True)), 2)
+
+    def forward(self, x: Tensor, choose: Choose | None = None) -> Tensor:
+        """B x C x H x W -> the same shape. choose: may replace the measured statistics by others of that shape."""
+        measured = self.measure(x)
+        weights = self._map(measured if choose is None else choose(measured))
+        v = self._heads(self.value, x)
+        mixed = (v @ weights.to(v.dtype)).permute(0, 2, 1, 3)
+        mixed = mixed.reshape(x.shape[0], *x.shape[2:], x.shape[1]).permute(0, 3, 1, 2)
         out: Tensor = x + self.project(mixed)
         return out
+
+    def _map(self, statistics: Tensor) -> Tensor:
+        """B x heads x C / heads x C / heads; each column sums to 1."""
+        q_norm, k_norm = statistics[:, :, -2:].clamp_min(1e-12).sqrt().unbind(2)
+        scores = statistics[:, :, :-2] / (k_norm[..., :, None] * q_norm[..., None, :])
+        return (scores * self.temperature).softmax(2)
+
+    def _heads(self, layer: nn.Module, x: Tensor) -> Tensor:
+        """B x heads x positions x C / heads."""
+        b, c, h, w = x.shape
+        cut: Tensor = layer(x).permute(0, 2, 3, 1).reshape(b, h * w, self.heads, c // self.heads).permute(0, 2, 1, 3)
+        return cut
 
 
 class SSABlock(nn.Module):
@@ -151,9 +171,9 @@ class CSABlock(nn.Module):
         self.attention = ChannelAttention(width, heads)
         self.feed_forward = ConvFeedForward(width)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """B x C x H x W -> the same shape."""
-        out: Tensor = self.feed_forward(self.attention(x))
+    def forward(self, x: Tensor, choose: Choose | None = None) -> Tensor:
+        """B x C x H x W -> the same shape. choose: see ChannelAttention."""
+        out: Tensor = self.feed_forward(self.attention(x, choose))
         return out
 
 

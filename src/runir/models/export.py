@@ -32,7 +32,7 @@ def rounded_state(network: RUN) -> dict[str, Tensor]:
 
 
 def export(network: RUN, tile: int, folder: Path) -> list[Path]:
-    """Write model.onnx (float32 1 x 3 x tile x tile in and out) and model.safetensors into the folder, and the exposure
+    """Write model.onnx (see `to_onnx`) and model.safetensors into the folder, and the exposure
     curve's numbers, which go before the ONNX network, if the network has one. Returns the files in this order."""
     state = rounded_state(network)
     network.load_state_dict({name: t.float() for name, t in state.items()})
@@ -47,9 +47,12 @@ def export(network: RUN, tile: int, folder: Path) -> list[Path]:
     return [onnx_file, safetensors, exposure]
 
 
-def trace(network: nn.Module, tile: int) -> ModelProto:
-    """Any picture-to-picture network as ONNX: float32 1 x 3 x tile x tile in ("degraded") and out ("restored")."""
-    example = torch.zeros(1, 3, tile, tile)
+def trace(network: nn.Module, tile: int, statistics: int = 0) -> ModelProto:
+    """Any picture-to-picture network as ONNX: float32 1 x 3 x tile x tile in ("degraded") and out ("restored").
+
+    statistics: how many the network also takes and gives, see `to_onnx`.
+    """
+    example = (torch.zeros(1, 3, tile, tile), *((torch.zeros(1, statistics), torch.zeros(1, 1)) if statistics else ()))
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         # The tracer warns that sizes become constants, which is what a fixed tile wants, and that it is the old one:
         # the new exporter's graphs of window attention were not checked against the engines yet.
@@ -57,10 +60,10 @@ def trace(network: nn.Module, tile: int) -> ModelProto:
         path = str(Path(folder) / "traced.onnx")
         torch.onnx.export(
             network.eval(),
-            (example,),
+            example,
             path,
-            input_names=["degraded"],
-            output_names=["restored"],
+            input_names=["degraded", "given", "share"][: len(example)],
+            output_names=["restored", "measured"] if statistics else ["restored"],
             opset_version=OPSET,
             dynamo=False,
         )
@@ -68,8 +71,13 @@ def trace(network: nn.Module, tile: int) -> ModelProto:
 
 
 def to_onnx(network: RUN, tile: int) -> ModelProto:
-    """The network on one tile as ONNX, large constants stored in fp16 behind a Cast to float32."""
-    graph = trace(_Restore(network), tile)
+    """The network on one tile as ONNX, large constants stored in fp16 behind a Cast to float32.
+
+    Inputs: "degraded", float32 1 x 3 x tile x tile; if the network has CSA Blocks also "given" (1 x its
+    `statistics`) and "share" (1 x 1), see `RUN.restore_sharing`. Outputs: "restored", and then "measured", the tile's
+    own statistics.
+    """
+    graph = trace(_Restore(network), tile, network.statistics)
     _store_half(graph)
     onnx.checker.check_model(graph)
     return graph
@@ -82,8 +90,8 @@ class _Restore(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.network.restore(x)
+    def forward(self, x: Tensor, *sharing: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        return self.network.restore_sharing(x, *sharing) if sharing else self.network.restore(x)
 
 
 def _store_half(model: ModelProto) -> None:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from runir.models.blocks import ConvBlock, CSABlock, SSABlock
+from runir.models.blocks import Choose, ConvBlock, CSABlock, SSABlock
 from runir.models.config import LevelConfig, RUNConfig
 from runir.models.exposure import Exposure
 
@@ -22,6 +22,12 @@ def _blocks(level: LevelConfig, depth: int, window: int) -> nn.Sequential:
         return ConvBlock(level.width)
 
     return nn.Sequential(*(block() for _ in range(depth)))
+
+
+def _through(blocks: nn.Module, x: Tensor, choose: Choose | None) -> Tensor:
+    for block in blocks.children():
+        x = block(x, choose) if isinstance(block, CSABlock) else block(x)
+    return x
 
 
 class _Up(nn.Module):
@@ -67,28 +73,62 @@ class RUN(nn.Module):
         """B x C x H x W -> the same shape."""
         return self.restore(self.exposure(x))
 
-    def restore(self, x: Tensor) -> Tensor:
-        """The same behind the exposure curve: what runs on tiles. The global residual is added in x's precision."""
+    def restore(self, x: Tensor, choose: Choose | None = None) -> Tensor:
+        """The same behind the exposure curve: what runs on tiles. The global residual is added in x's precision.
+
+        choose: is called for each CSA Block in turn, see ChannelAttention: so tiles of a picture can share statistics.
+        """
         height, width = x.shape[-2:]
         multiple = self.config.multiple
         pad_h, pad_w = -height % multiple, -width % multiple
         padded = F.pad(x, (0, pad_w, 0, pad_h), mode="replicate") if pad_h or pad_w else x
         # Inside, values are centred, in [-1, 1]: the first layers see both signs.
-        residual = self._u(2 * padded - 1)[..., :height, :width]
+        residual = self._u(2 * padded - 1, choose)[..., :height, :width]
         return x + 0.5 * residual.to(x.dtype)
 
-    def _u(self, x: Tensor) -> Tensor:
+    def _u(self, x: Tensor, choose: Choose | None) -> Tensor:
         stem = self.config.stem
         y = self.stem(F.pixel_unshuffle(x, stem) if stem > 1 else x)
         skips: list[Tensor] = []
         for index, encoder in enumerate(self.encoders):
-            y = encoder(y)
+            y = _through(encoder, y, choose)
             if index < len(self.downs):
                 skips.append(y)
                 y = self.downs[index](y)
         for index in reversed(range(len(self.decoders))):
             up, skip = self.ups[index](y), skips[index]
             y = self.fuses[index](torch.cat((up, skip), 1)) if self.config.skip == "concat" else up + skip
-            y = self.decoders[index](y)
+            y = _through(self.decoders[index], y, choose)
         y = self.head(y)
         return F.pixel_shuffle(y, stem) if stem > 1 else y
+
+    def restore_sharing(self, x: Tensor, given: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
+        """`restore` with channel attention between this tile's own statistics and given ones.
+
+        Args:
+            x: 1 x channels x H x W.
+            given: 1 x `statistics`, those of one CSA Block after another.
+            share: 1 x 1; 0: the tile's own, 1: the given ones.
+
+        Returns:
+            The restored tile, and its own statistics, 1 x `statistics`.
+        """
+        measured: list[Tensor] = []
+        at = 0
+
+        def choose(own: Tensor) -> Tensor:
+            nonlocal at
+            measured.append(own.reshape(1, -1))
+            size = own[0].numel()
+            other = given[:, at : at + size].reshape(own.shape)
+            at += size
+            return own + share[0] * (other - own)
+
+        restored = self.restore(x, choose)
+        return restored, torch.cat(measured, 1)
+
+    @property
+    def statistics(self) -> int:
+        """How many numbers all CSA Blocks measure of a picture; 0 for a network without such blocks."""
+        blocks = (block.attention for block in self.modules() if isinstance(block, CSABlock))
+        return sum(width * (width // block.heads + 2) for block in blocks for width in (block.query.out_channels,))

@@ -36,7 +36,8 @@ class ModelCard:
     tiles share. macs_per_pixel: multiply-accumulates on one tile, over its pixels. sha256: of the two files.
     residual_limit: mean absolute change of a tile above which it is kept as it was: training knows none that large.
     tiled_psnr: dB between a picture restored in tiles and whole, the smallest of benchmarks/tiles_vs_whole.py.
-    exposure_sha256: of the exposure curve's file, if the model has one.
+    views: parts of a picture, in each direction, whose statistics for channel attention all its tiles share; 0: every
+    tile goes by its own. exposure_sha256: of the exposure curve's file, if the model has one.
     sample_gain: PSNR gain (dB) on the sample picture that ships with runir, degraded as `sample_degradation`, seed 0.
     """
 
@@ -59,6 +60,7 @@ class ModelCard:
     sample_gain: float = 0.0
     residual_limit: float = 0.5
     tiled_psnr: float = 0.0
+    views: int = 0
     exposure_sha256: str = ""
     scores: tuple[Score, ...] = ()
 

@@ -220,6 +220,21 @@ def test_floats_to_255_are_refused_and_highlights_are_kept(tmp_path: Path, capsy
     assert restored[20:].std() < 0.7 * picture[20:].std()
 
 
+def test_captions_and_comments_go_along_or_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    iptc = b"\x1c\x02\x78\0\4pier"
+    photo = Picture(read_picture(DATA / "hippo.webp").pixels, lossless=False, iptc=iptc, texts=(("COM", b"at dusk"),))
+    write_picture(photo, tmp_path / "a.jpg")
+    assert run(tmp_path / "a.jpg", *FAST) == 0
+    assert "note" not in capsys.readouterr().out
+    after = read_picture(tmp_path / "a.restored.jpg")
+    assert (after.iptc, after.texts) == (iptc, (("COM", b"at dusk"),))
+    assert run(tmp_path / "a.jpg", *FAST, "-o", tmp_path / "a.webp") == 0
+    assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("note")] == [
+        "note: IPTC data dropped: WebP cannot hold it",
+        "note: JPEG comment dropped: WebP cannot hold it",
+    ]
+
+
 def test_colours_under_transparency_come_back_bit_exact(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     colours = rng.integers(0, 256, (90, 130, 4), dtype=np.uint8)

@@ -129,6 +129,10 @@ def cache() -> Cache:
 
 def disks(cache_at: str | None) -> tuple[Disk, ...]:
     """Free space where runir writes."""
-    places = [("results here", Path.cwd()), ("temporary files", Path(tempfile.gettempdir()))]
-    places += [("cache", Path(cache_at))] if cache_at else []
-    return tuple(Disk(use, str(folder), shutil.disk_usage(folder).free) for use, folder in places)
+    places = [("results here", "."), ("temporary files", tempfile.gettempdir())]
+    places += [("cache", cache_at)] if cache_at else []
+    found = []
+    for use, folder in places:
+        with contextlib.suppress(OSError):  # a folder that has gone
+            found.append(Disk(use, str(Path(folder).resolve()), shutil.disk_usage(folder).free))
+    return tuple(found)

@@ -104,7 +104,7 @@ class OpenVINOEngine:
 
     name = "openvino"
 
-    def __init__(self, model: Model, threads: int, precision: Precision, device: str = "cpu") -> None:
+    def __init__(self, model: Model | ForeignModel, threads: int, precision: Precision, device: str = "cpu") -> None:
         """Compile the model's ONNX file. Raises RunirError when the file does not match its card."""
         import openvino as ov
 
@@ -118,7 +118,7 @@ class OpenVINOEngine:
             options["INFERENCE_PRECISION_HINT"] = hint
         if (folder := cache_folder()) is not None:
             options["CACHE_DIR"] = str(folder)
-        network = core.read_model(model.checked_onnx())
+        network = model.for_openvino() if isinstance(model, ForeignModel) else core.read_model(model.checked_onnx())
         # OpenVINO gives the compiling thread a stack for signal handlers, and puts back the one before when the network
         # goes: after two networks have gone in the wrong order, Python's next signal (Ctrl-C) would meet a freed one.
         with ThreadPoolExecutor(1) as pool:
@@ -249,7 +249,7 @@ def build_engine(
         raise UsageError(f"unknown precision {precision!r}; {nearest(precision, get_args(Precision))}")
     if threads is not None and threads < 1:
         raise UsageError(f"threads = {threads}: at least 1 is needed")
-    choices = choose(model.engine(name, precision) if isinstance(model, ForeignModel) else name, device)
+    choices = choose(model.engine(name) if isinstance(model, ForeignModel) else name, device)
     for choice in choices[:-1]:
         try:
             return _built(choice, model, threads, precision), choice.device

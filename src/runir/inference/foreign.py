@@ -1,12 +1,13 @@
 """Other people's networks: checkpoints that the package `spandrel` reads, as models for a Restorer.
 
-They run in PyTorch, through the same fixed tiles as runir's own. Files are read by spandrel's own unpickler, which
-takes tensors and nothing else, or as safetensors; TorchScript (.pt) is a program and is not read.
+They run in PyTorch, or in OpenVINO if asked, through the same fixed tiles as runir's own. Files are read by spandrel's
+own unpickler, which takes tensors and nothing else, or as safetensors; TorchScript (.pt) is a program and is not read.
 """
 
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -21,6 +22,7 @@ from runir.weights import Model, ModelCard, find_model
 CHECKPOINTS = (".pth", ".ckpt", ".safetensors")
 TILE, OVERLAP = 512, 32  # as runir's own; a larger tile where a network needs one
 FARTHEST = 1.0  # mean change of a tile that is still believed: these networks also brighten what is nearly black
+PROBE = 64  # pixels: sides of the picture that every network is tried on
 DAMAGED = (AttributeError, EOFError, IndexError, KeyError, OSError, RuntimeError, TypeError, ValueError)
 
 
@@ -30,6 +32,7 @@ class ForeignNetwork:
     def __init__(self, descriptor: Any) -> None:
         """Descriptor: spandrel's ImageModelDescriptor, of scale 1 and with 1 or 3 channels."""
         self._call, self._gray = descriptor.eval(), descriptor.input_channels == 1
+        self._module = descriptor.model
 
     def restore(self, tile: Any) -> Any:
         """Tensor 1 x 3 x H x W in about [0, 1] -> the same shape in [0, 1].
@@ -39,12 +42,29 @@ class ForeignNetwork:
         if not self._gray:
             return self._call(tile)
         red, green, blue = tile.split(1, dim=1)
-        first = self._call(red)
         if red.equal(green) and red.equal(blue):
-            return first.expand(-1, 3, -1, -1)
+            return self._call(red).expand(-1, 3, -1, -1)
+        return self._by_channel(tile)
+
+    def _by_channel(self, tile: Any) -> Any:
         import torch
 
-        return torch.cat((first, self._call(green), self._call(blue)), dim=1)
+        return torch.cat([self._call(plane) for plane in tile.split(1, dim=1)], dim=1)
+
+    def traceable(self) -> Any:
+        """A torch.nn.Module that computes the same, without a choice that depends on the tile."""
+        from torch import nn
+
+        class Whole(nn.Module):
+            def __init__(self, network: ForeignNetwork) -> None:
+                super().__init__()
+                self.held = network._module  # its numbers are found here
+                self.run = network._by_channel if network._gray else network._call
+
+            def forward(self, tile: Any) -> Any:
+                return self.run(tile)
+
+        return Whole(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +79,25 @@ class ForeignModel:
     exposure: None = None
 
     @staticmethod
-    def engine(name: str, precision: str) -> str:
-        """The engine for a wanted one ("auto" is PyTorch). Raises UsageError for another, or for bf16."""
-        if precision == "bf16":
-            raise UsageError("precision 'bf16' is for runir's own models; other networks run in f32")
-        if name not in ("auto", "torch"):
-            raise UsageError(f"engine {name!r} is for runir's own models; other networks run with --engine torch")
-        return "torch"
+    def engine(name: str) -> str:
+        """The engine for a wanted one; "auto" is PyTorch, which runs them all. Raises UsageError for ONNX Runtime."""
+        if name == "onnxruntime":
+            raise UsageError("engine 'onnxruntime' is for runir's own models; others run with torch or openvino")
+        return "torch" if name == "auto" else name
+
+    def for_openvino(self) -> Any:
+        """The network as OpenVINO has it, traced on one tile. Raises UsageError for one that cannot be converted."""
+        import openvino as ov
+        import torch
+
+        shape = (1, 3, self.card.tile, self.card.tile)
+        try:
+            with warnings.catch_warnings(action="ignore"), torch.no_grad():
+                tile = torch.linspace(0, 1, self.card.tile).expand(shape).contiguous()
+                return ov.convert_model(self.network.traceable(), example_input=tile, input=[list(shape)])
+        except (*DAMAGED, ov.frontend.OpConversionFailure) as error:
+            what = f"{self.card.name}: OpenVINO cannot convert this network ({reason(error)})"
+            raise UsageError(f"{what}; use --engine torch") from error
 
 
 def open_model(name: str) -> Model | ForeignModel:
@@ -113,7 +145,7 @@ def described(descriptor: Any, name: str, where: str, sha256: str) -> ForeignMod
 
     Raises UsageError for what is no restorer of pictures of the same size with 1 or 3 channels.
     """
-    what = _unfit(descriptor)
+    what = _unfit(descriptor) or _fault(descriptor)
     if what:
         remedy = "give a network that restores at the same size"
         raise UsageError(f"{where}: {descriptor.architecture.name} {what}; {remedy}")
@@ -156,11 +188,25 @@ def _unfit(descriptor: Any) -> str:
     return ""
 
 
+def _fault(descriptor: Any) -> str:
+    """What goes wrong with a small picture, or nothing."""
+    import torch
+
+    shape = (1, descriptor.input_channels, PROBE, PROBE)
+    try:
+        with torch.no_grad():
+            found = tuple(descriptor.eval()(torch.full(shape, 0.5)).shape)
+    except DAMAGED as error:
+        return f"does not run ({reason(error)})"
+    return "" if found == shape else f"gives {found} for {shape}"
+
+
 def _loader() -> tuple[Any, type[Exception]]:
     """spandrel's loader, with the architectures of the second package where it is installed, and its error for files
     of an unknown network. Raises UsageError without spandrel."""
     try:
-        import spandrel
+        with warnings.catch_warnings(action="ignore"):  # of PyTorch, about what spandrel uses
+            import spandrel
     except ImportError as error:
         what = "networks of others are read by the package spandrel, which is not installed"
         raise UsageError(f"{what}: pip install 'runir[spandrel]'") from error

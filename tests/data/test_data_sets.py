@@ -195,3 +195,12 @@ def test_a_missing_root_is_refused(tmp_path: Path) -> None:
 def test_levels_are_those_that_evaluation_reads(tmp_path: Path) -> None:
     path = trees.write(tmp_path / "a.png")
     np.testing.assert_array_equal(read_source(path), np.rint(read_pixels(path) * 255))
+
+
+def test_trees_that_others_use_too_need_the_name_of_the_set(tmp_path: Path) -> None:
+    for k, path in enumerate(("train/input/1.png", "train/target/1.png", "HR/a.png", "data/images/train/a.jpg")):
+        trees.write(tmp_path / "mine" / path, seed=k)
+    for name in ("rain13k", "urban100", "bsds500"):
+        assert not find(name, get_data_set(name).parts[0].name, tmp_path / "mine").items
+    (tmp_path / "mine").rename(tmp_path / "Urban100")
+    assert len(find("urban100", "test", tmp_path / "Urban100").items) == 1

@@ -88,6 +88,14 @@ def test_prepare_makes_a_store_once(capsys: pytest.CaptureFixture[str], tmp_path
     assert "is not there; runir data verify gopro" in run(capsys, *words, code=2)
 
 
+def test_prepare_warns_of_known_overlaps(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    trees.rain13k(tmp_path)
+    text = run(capsys, "prepare", "rain13k", "--root", tmp_path, "--dry-run")
+    assert "warning: do not report scores on rain13k rain100h after training on this: 546 pairs" in text
+    trees.gopro(tmp_path)
+    assert "do not report" not in run(capsys, "prepare", "gopro", "--root", tmp_path, "--dry-run")
+
+
 def test_wrong_usage(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert "give a data set's name" in run(capsys, "verify", code=2)
     assert "give --root" in run(capsys, "prepare", "gopro", code=2)

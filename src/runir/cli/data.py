@@ -225,6 +225,7 @@ def _prepare(data_set: DataSet, options: argparse.Namespace) -> int:
         print(f"{data_set.name} {part.name}: {size}", flush=True)
         if part.count is not None and len(items) != part.count:
             print(f"warning: {part.count:,} {what} belong in it; see `runir data verify {data_set.name}`", flush=True)
+        _print_known(data_set, part)
     done = False
     if not options.dry_run:
         try:
@@ -241,6 +242,14 @@ def _prepare(data_set: DataSet, options: argparse.Namespace) -> int:
         kind = " --set data.kind=pairs" if index.paired else ""
         print(f"next: runir train RECIPE --data {printable(str(out))}{kind}")
     return 0
+
+
+def _print_known(data_set: DataSet, part: Part) -> None:
+    """With which tests these pictures overlap, as far as it is known without looking."""
+    mine = (data_set.name, part.name)
+    for one, other, why in known_overlaps(data_set):
+        if one == mine:
+            print(f"warning: do not report scores on {' '.join(other)} after training on this: {why}", flush=True)
 
 
 def _amount(count: float) -> str:

@@ -25,6 +25,10 @@ class Block:
     file: Path
     index: tuple[int, int]
 
+    def __str__(self) -> str:
+        """As error messages name it."""
+        return f"{self.file}, picture {self.index[0] + 1}, block {self.index[1] + 1}"
+
 
 Source = Path | Block
 """Where one picture is."""

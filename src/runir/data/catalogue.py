@@ -38,12 +38,12 @@ def _pairs(degraded: str, target: str) -> Layout:
     return Layout(degraded, target)
 
 
-def _in_and_out(*tops: str) -> tuple[Layout, ...]:
-    return tuple(Layout(f"{top}input/{{name}}.*", f"{top}target/{{name}}.*") for top in tops)
+def _in_and_out(*tops: str, generic: bool = False) -> tuple[Layout, ...]:
+    return tuple(Layout(f"{top}input/{{name}}.*", f"{top}target/{{name}}.*", generic) for top in tops)
 
 
-def _clean(*patterns: str) -> tuple[Layout, ...]:
-    return tuple(Layout(None, pattern) for pattern in patterns)
+def _clean(*patterns: str, generic: bool = False) -> tuple[Layout, ...]:
+    return tuple(Layout(None, pattern, generic) for pattern in patterns)
 
 
 _GOPRO = DataSet(
@@ -134,7 +134,7 @@ _RAIN13K = DataSet(
             name="train",
             role="train",
             count=None,
-            layouts=_in_and_out("train/Rain13K/", "train/", "Rain13K/"),
+            layouts=_in_and_out("train/Rain13K/", "Rain13K/") + _in_and_out("train/", "", generic=True),
             note="papers say 13,712 pairs, others count 13,711",
         ),
         _rain("Rain100H", 100, "heavy rain on BSD pictures (Yang et al., CVPR 2017)", _BSDS_SIZES),
@@ -204,7 +204,7 @@ def _awgn(
     train: bool = False,
 ) -> DataSet:
     part = Part(name="train" if train else "test", role="train" if train else "test", count=count, sizes=sizes,
-                layouts=_clean(*patterns), names=names, protocol="awgn-rgb", note=note)  # fmt: skip
+                layouts=_clean(*patterns, generic=True), names=names, protocol="awgn-rgb", note=note)  # fmt: skip
     return DataSet(name=name, title=title, task="denoise", source=source, page=page, licence=licence,
                    folders=(title,), parts=(part,))  # fmt: skip
 
@@ -242,7 +242,8 @@ _KNOWN = (
         folders=("BSDS500", "BSR"),
         parts=(
             Part(name="train", role="train", count=500, sizes=_BSDS_SIZES,
-                 layouts=_clean("BSDS500/data/images/{part}/{name}.jpg", "data/images/{part}/{name}.jpg"),
+                 layouts=_clean("BSDS500/data/images/{part}/{name}.jpg")
+                 + _clean("data/images/{part}/{name}.jpg", generic=True),
                  groups=MappingProxyType({"train": 200, "val": 100, "test": 200}),
                  note="all three parts; do not train on what is in CBSD68 or behind Rain100"),
         ),

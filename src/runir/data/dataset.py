@@ -117,7 +117,7 @@ def find_part(data_set: DataSet, part: Part, root: Path) -> Found:
     for place in _places(data_set, root):
         named = place.name.casefold() in _names(data_set)
         for layout in part.layouts:
-            if not (named or layout.anywhere):
+            if layout.generic and not named:
                 continue
             found = _found(part, place, layout)
             if (len(found.items), len(found.lonely)) > (len(best.items), len(best.lonely)):

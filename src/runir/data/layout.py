@@ -24,16 +24,13 @@ Fields = tuple[tuple[str, str], ...]
 class Layout:
     """Patterns of one arrangement on disk. degraded: None for clean pictures; target: None where no one has it.
 
-    A pattern that ends in ".mat" names a file of many pictures, see `runir.data.blocks`.
+    A pattern that ends in ".mat" names a file of many pictures, see `runir.data.blocks`. generic: nothing in the
+    patterns tells this data set from others, so they hold only in a folder that bears its name.
     """
 
     degraded: str | None
     target: str | None
-
-    @property
-    def anywhere(self) -> bool:
-        """Whether names in the patterns tell this data set from a folder of any pictures."""
-        return any("/" in p or "{" not in p for p in (self.degraded, self.target) if p)
+    generic: bool = False
 
 
 class Match(NamedTuple):

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, Generic, NamedTuple, TypeVar, overload
 
@@ -25,8 +26,7 @@ Patch = NDArray[np.uint8]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One picture (or pair) of a store: its name in the data set, and its size in pixels."""
 
     name: str
@@ -62,11 +62,9 @@ class Index:
         """Pictures per patch: 2 for pairs."""
         return 2 if self.paired else 1
 
-    def boxes(self, entry: Entry) -> list[tuple[int, int, int, int]]:
+    def boxes(self, entry: Entry) -> tuple[tuple[int, int, int, int], ...]:
         """(top, left, height, width) of the picture's patches."""
-        height, width = min(self.patch, entry.height), min(self.patch, entry.width)
-        tops, lefts = (corners(side, self.patch, self.overlap) for side in (entry.height, entry.width))
-        return [(top, left, height, width) for top in tops for left in lefts]
+        return _boxes(entry.height, entry.width, self.patch, self.overlap)
 
     def bytes_of(self, entry: Entry) -> int:
         """Bytes that a picture takes in the file."""
@@ -80,6 +78,12 @@ class Index:
     def to_json(self) -> str:
         """The text of the index file."""
         return json.dumps(asdict(self), ensure_ascii=False)
+
+
+@lru_cache(maxsize=4096)
+def _boxes(height: int, width: int, patch: int, overlap: int) -> tuple[tuple[int, int, int, int], ...]:
+    tops, lefts = (corners(side, patch, overlap) for side in (height, width))
+    return tuple((top, left, min(patch, height), min(patch, width)) for top in tops for left in lefts)
 
 
 def corners(side: int, patch: int, overlap: int) -> list[int]:
@@ -99,8 +103,9 @@ def read_index(file: Path) -> Index:
     """Read an index. Raises RunirError naming the file when it is none."""
     try:
         data: dict[str, Any] = json.loads(file.read_text("utf-8"))
-        return build(Index, data)
-    except (OSError, ValueError, TypeError, AttributeError, UsageError) as error:
+        pictures = tuple(Entry(str(name), int(width), int(height)) for name, width, height in data.pop("pictures"))
+        return replace(build(Index, data | {"pictures": []}), pictures=pictures)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, UsageError) as error:
         raise RunirError(f"{file}: is not the index of a patch store ({error}); prepare it again") from error
 
 

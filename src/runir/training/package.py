@@ -23,6 +23,8 @@ from runir.training.session import WEIGHTS
 from runir.weights.card import ModelCard, read_card, write_card
 from runir.weights.registry import CARD, EFFECTIVE_RECIPE, Model
 
+VIEWS = {"derain": 2, "lowlight": 2}  # tasks whose tiles differ visibly unless they share statistics: ModelCard.views
+
 
 @dataclass(frozen=True, slots=True)
 class CardTexts:
@@ -71,6 +73,7 @@ def package(
             macs_per_pixel=round(macs_per_pixel(network, tile)),
             tile=tile,
             overlap=overlap,
+            views=VIEWS.get(recipe.task, 0),
             onnx_sha256=sums[0],
             safetensors_sha256=sums[1],
             exposure_sha256="".join(sums[2:]),

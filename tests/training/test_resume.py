@@ -1,5 +1,6 @@
 """Stopped and resumed runs equal uninterrupted ones, bit for bit; checkpoints stay whole."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -75,18 +76,25 @@ def test_interrupt_saves_and_says_so(
     assert (project / "stopped" / "validation.csv").read_text() == (project / "whole" / "validation.csv").read_text()
 
 
-def test_ctrl_c_stops_between_steps(project: Path) -> None:
-    whole = train(project, "whole", "schedule.steps=400", "validation.every=0")
+@pytest.mark.parametrize("stop", ["SIGINT", "SIGTERM to all its processes"])
+def test_signals_stop_between_steps(stop: str, project: Path) -> None:
+    settings = ["schedule.steps=200", "validation.every=0", "data.workers=1"]
+    whole = train(project, "whole", *settings)
     script = "import sys; from runir.cli.main import main; sys.exit(main())"
     command = [sys.executable, "-c", script, "train", str(project / "tiny.toml"), "--data", str(project / "data")]
     command += ["--out", str(project / "stopped"), "--allocator", "system"]
-    settings = ["--set", "schedule.steps=400", "--set", "validation.every=0"]
-    process = subprocess.Popen([*command, *settings], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*command, *(word for setting in settings for word in ("--set", setting))],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
     deadline = time.monotonic() + 120
     checkpoint = project / "stopped" / "checkpoint.safetensors"
     while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.002)
-    process.send_signal(signal.SIGINT)
+    if stop == "SIGINT":
+        process.send_signal(signal.SIGINT)
+    else:
+        os.killpg(process.pid, signal.SIGTERM)
     out, error = process.communicate(timeout=120)
     assert process.returncode == 130, error
     assert "saved; go on with --resume" in out

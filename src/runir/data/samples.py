@@ -6,6 +6,7 @@ run needs no sampler state and two processes see the same samples as one with th
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
@@ -139,5 +140,13 @@ def batches(dataset: StepBatches, first: int, last: int, workers: int) -> Iterat
         sampler=range(first, last),
         num_workers=workers,
         prefetch_factor=4 if workers else None,
+        worker_init_fn=_outlive_signals,
     )
     return iter(loader)
+
+
+def _outlive_signals(_: int) -> None:
+    """A signal to all processes of a job stops the training after its step: until then workers must live."""
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)

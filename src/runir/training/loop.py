@@ -138,7 +138,12 @@ class Trainer:
         The first signal (see STOPPING) is obeyed after the step in hand, so that weights and position belong together
         (KeyboardInterrupt); a second one at once, which may leave half a step behind (`between_steps` tells)."""
         with self._interruptible():
-            self._run(report, at_step)
+            try:
+                self._run(report, at_step)
+            except RuntimeError as error:  # a process that was stopped at once, as by a second signal to all of them
+                if self._stop:
+                    raise KeyboardInterrupt from error
+                raise
 
     @contextlib.contextmanager
     def _interruptible(self) -> Iterator[None]:

@@ -122,6 +122,8 @@ def read_checkpoint(path: Path) -> ForeignModel:
     if not path.is_file():
         raise UsageError(line(path, "no such file", "check the name"))
     loader, unknown = _loader()
+    from safetensors import SafetensorError  # comes with spandrel
+
     try:
         descriptor = loader.load_from_file(str(path))
     except UnpicklingError as error:
@@ -130,7 +132,7 @@ def read_checkpoint(path: Path) -> ForeignModel:
     except unknown as error:
         known = "for a model of runir give its folder; Restormer, MPRNet and others need `spandrel_extra_arches`"
         raise UsageError(line(path, "holds a network that spandrel does not know", known)) from error
-    except DAMAGED as error:
+    except (*DAMAGED, SafetensorError) as error:
         raise RunirError(line(path, f"cannot be read ({reason(error)})", "download it again")) from error
     return described(descriptor, path.stem, str(path), hashlib.sha256(path.read_bytes()).hexdigest())
 

@@ -26,9 +26,11 @@ MAY_IMPORT = {
     "api": {"images", "weights", "inference", "inspection"},
     "batch": {"images", "weights", "inference", "inspection", "api"},
     "doctor": {"images", "weights", "inference", "api"},
+    "benchmark": {"images", "weights", "degradations", "inference", "evaluation", "doctor"},
     "cli": {
         "api",
         "batch",
+        "benchmark",
         "doctor",
         "images",
         "weights",

@@ -24,6 +24,7 @@ VERBS = {
     "data": "list, verify and prepare public data sets",
     "train": "train a network from a recipe",
     "export": "turn a training run into a model that ships",
+    "benchmark": "compare with other methods on this machine: quality, time, memory",
     "doctor": "say whether runir works here, how fast, and what would make it faster",
 }
 

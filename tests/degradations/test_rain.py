@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from runir.degradations import Rain, RainLayer, Rains, rain
-from runir.degradations.rain import streak_map
+from runir.degradations.rain import smeared_noise, streak_map
 from runir.errors import UsageError
 
 CLEAN = np.random.default_rng(0).random((48, 60, 3)).astype(np.float32)
@@ -138,3 +138,28 @@ def test_bad_rain_is_refused(values: dict[str, object]) -> None:
 def test_bad_ranges_are_refused(values: dict[str, object]) -> None:
     with pytest.raises(UsageError, match="rain"):
         Rains(**values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("angle", [-30.0, 0.0, 40.0])
+@pytest.mark.parametrize("width", [0.5, 1.5])
+def test_smeared_noise_has_the_stated_angle_share_and_brightness(angle: float, width: float) -> None:
+    layer = RainLayer(1.0, 30.0, angle, width=width, brightness=0.8)
+    streaks = smeared_noise(400, 300, layer, 0.5, np.random.default_rng(3))
+    assert streaks.shape == (400, 300)
+    assert streaks.dtype == np.float32
+    assert moments(streaks)[0] == pytest.approx(angle, abs=4)
+    assert (streaks > 0).mean() == pytest.approx(0.309, abs=0.05)  # of a normal variable above 0.5
+    assert 0.6 < streaks.max() <= 0.8
+    whole = smeared_noise(600, 500, layer, -2.0, np.random.default_rng(4)) / 0.8 * 2 - 2  # clipped at -2 and 0
+    assert np.mean(whole < -1) == pytest.approx(0.159, abs=0.04)
+
+
+def test_rain_of_smeared_noise_joins_as_other_rain_does() -> None:
+    black, drawn = np.zeros((40, 50, 3), np.float32), Rains(heavy=1.0, dry=0.0, smeared=1.0).draw
+    params = drawn(np.random.default_rng(5))
+    assert params.smeared is not None
+    shown = rain(black, Rain((LAYER,), "add", smeared=1.0), np.random.default_rng(6))
+    np.testing.assert_allclose(shown[..., 1], smeared_noise(40, 50, LAYER, 1.0, np.random.default_rng(6)), atol=1e-6)
+    for wrong in (-3.0, 4.0):
+        with pytest.raises(UsageError, match="smeared"):
+            Rain((LAYER,), smeared=wrong)

@@ -6,8 +6,9 @@ distance and focus. The drops of one layer share wind, distance and focus; sever
 Sources. Rain as layers of streaks added to the scene: Li et al., "Rain Streak Removal Using Layer Priors", CVPR 2016;
 several directions, and veil (scattered light of drops too far to be seen one by one): Yang et al., "Deep Joint Rain
 Detection and Removal from a Single Image", CVPR 2017; screen blend: Luo et al., "Removing Rain from a Single Image via
-Discriminative Sparse Coding", ICCV 2015; appearance: Garg and Nayar, "Vision and Rain", IJCV 2007. The
-ranges are ours. Everything happens in sRGB-encoded values, as in these papers' data.
+Discriminative Sparse Coding", ICCV 2015; noise smeared along a line, as image editors draw rain: Zhang and Patel,
+"Density-aware Single Image De-raining using a Multi-stream Dense Network", CVPR 2018; appearance: Garg and Nayar,
+"Vision and Rain", IJCV 2007. The ranges are ours. Everything happens in sRGB-encoded values, as in these papers' data.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from runir.degradations._picture import FloatPicture, Picture32, require_picture
 from runir.degradations._ranges import check_ranges, log_uniform
 from runir.degradations.jpeg import jpeg_round_trip
+from runir.degradations.kernels import draw_path, full_convolution
 from runir.errors import UsageError
 
 Blend = Literal["add", "screen", "cover"]
@@ -66,6 +68,8 @@ class Rain:
         layers: drawn one over the other.
         blend: how streaks S join the picture B: "add": B + A S; "screen": B + S - B S; "cover": B (1 - S) + A S, where
             A = `light`.
+        smeared: None: streaks are drawn drop by drop. A number: they are white noise smeared along a line, where that
+            lies this many standard deviations above its mean; a layer's density then does not count.
         light: colour of streaks and veil, in [0, 1].
         veil: share of the scene lost behind distant drops: B (1 - v) + A v, in [0, 1].
         jpeg: quality 1 to 100 of the rainy file, or None.
@@ -79,6 +83,7 @@ class Rain:
     light: tuple[float, float, float] = (1.0, 1.0, 1.0)
     veil: float = 0.0
     jpeg: int | None = None
+    smeared: float | None = None
 
     def __post_init__(self) -> None:
         """Check every range."""
@@ -88,6 +93,8 @@ class Rain:
             raise UsageError(f"rain: veil and light are in [0, 1], got {self.veil} and {self.light}")
         if self.jpeg is not None and not 1 <= self.jpeg <= 100:
             raise UsageError(f"rain: JPEG quality is 1 to 100, got {self.jpeg}")
+        if self.smeared is not None and not -2.0 <= self.smeared <= 3.0:
+            raise UsageError(f"rain: smeared is -2 to 3 standard deviations, got {self.smeared}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +108,7 @@ class Rains:
         density: streaks per 1000 pixels of a layer, logarithmic; length, width: pixels, logarithmic; brightness.
         slant: largest angle from the vertical in degrees.
         dry: share without rain (a derainer must leave those alone). veiled: share with a veil of up to `veil`.
-        jpeg: share that is stored as JPEG of quality 80 to 98.
+        jpeg: share that is stored as JPEG of quality 80 to 98. smeared: share whose streaks are smeared noise.
     """
 
     heavy: float = 0.5
@@ -116,6 +123,7 @@ class Rains:
     veiled: float = 0.1
     veil: float = 0.2
     jpeg: float = 0.3
+    smeared: float = 0.0
 
     margin = 0  # drops beyond the border are drawn anyway
 
@@ -123,8 +131,8 @@ class Rains:
         """Check every range by its ends."""
         ranges = (self.density, self.dense, self.bright, self.length, self.width, self.brightness)
         check_ranges("rain", ranges, positive=True)
-        if not all(0.0 <= s <= 1.0 for s in (self.heavy, self.dry, self.veiled, self.veil, self.jpeg)):
-            raise UsageError("rain: heavy, dry, veiled, veil and jpeg are shares in [0, 1]")
+        if not all(0.0 <= s <= 1.0 for s in (self.heavy, self.dry, self.veiled, self.veil, self.jpeg, self.smeared)):
+            raise UsageError("rain: heavy, dry, veiled, veil, jpeg and smeared are shares in [0, 1]")
         if max(self.brightness[1], self.bright[1]) > 1.0 or not 0.0 <= self.slant <= 90.0:
             raise UsageError("rain: brightness is at most 1, slant 0 to 90 degrees")
 
@@ -144,12 +152,14 @@ class Rains:
         blend = BLENDS[int(rng.integers(4))]
         quality = int(rng.integers(80, 99))
         veil = rng.uniform(0.0, self.veil)
+        smears, threshold = rng.random(), rng.uniform(0.0, 1.5)
         return Rain(
             () if dries < self.dry else tuple(layers),
             blend,
             light=(1.0, 1.0, 1.0) if blend == "add" else tuple(np.clip(light + tint, 0.0, 1.0).tolist()),
             veil=veil if veils < self.veiled and dries >= self.dry else 0.0,
             jpeg=quality if stores < self.jpeg else None,
+            smeared=threshold if smears < self.smeared else None,
         )
 
     def _layer(self, rng: np.random.Generator, wind: float) -> RainLayer:
@@ -177,8 +187,12 @@ def rain(clean: FloatPicture, params: Rain, rng: np.random.Generator) -> Picture
     light = np.array(params.light, np.float32)
     if result.shape[2] == 1:
         light = light.mean(keepdims=True)
+    height, width = result.shape[:2]
     for layer in params.layers:
-        streaks = np.minimum(streak_map(result.shape[0], result.shape[1], layer, rng), 1.0)[..., None]
+        if params.smeared is None:
+            streaks = np.minimum(streak_map(height, width, layer, rng), 1.0)[..., None]
+        else:
+            streaks = smeared_noise(height, width, layer, params.smeared, rng)[..., None]
         if params.blend == "add":
             result = result + streaks * light
         else:
@@ -205,6 +219,23 @@ def streak_map(height: int, width: int, layer: RainLayer, rng: np.random.Generat
     y = start[:, :1] + (length * np.cos(angle))[:, None] * along
     x = start[:, 1:] + (length * np.sin(angle))[:, None] * along
     return _blur_across(_splat(height + 2 * border, width + 2 * border, y + border, x + border, light), layer.width)
+
+
+def smeared_noise(height: int, width: int, layer: RainLayer, threshold: float, rng: np.random.Generator) -> Picture32:
+    """White noise smeared along a line, H x W, from 0 (below `threshold` standard deviations) to the layer's brightness
+    (from 2 above that on)."""
+    angle, half = math.radians(layer.angle), layer.length / 2.0
+    steps = np.linspace(-half, half, max(2, math.ceil(layer.length)))
+    line = draw_path(np.stack((steps * math.cos(angle), steps * math.sin(angle)), axis=1))
+    reach = (line.shape[0] - 1) // 2 + math.ceil(3.0 * layer.width)
+    noise = rng.standard_normal((height + 2 * reach, width + 2 * reach), np.float32)
+    smeared = _blur_across(full_convolution(noise[..., None], line)[..., 0], layer.width)
+    top, left = (smeared.shape[0] - height) // 2, (smeared.shape[1] - width) // 2
+    inside = smeared[top : top + height, left : left + width]
+    # The deviation that white noise keeps is the root of the whole filter's sum of squares.
+    taps = float(np.square(_blur_across(np.pad(line, 2 * math.ceil(3.0 * layer.width)), layer.width)).sum())
+    shown: Picture32 = np.clip((inside / np.float32(math.sqrt(taps)) - threshold) / 2.0, 0.0, 1.0) * layer.brightness
+    return shown
 
 
 def _splat(height: int, width: int, y: Points, x: Points, light: Points) -> Picture32:

@@ -5,17 +5,20 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 import runir
 from runir.benchmark import Method, Setting, compare_methods
 from runir.benchmark.run import Moment, _failure
-from runir.benchmark.worker import Job, forget_peak, peak_bytes, time_runs, timed_picture
+from runir.benchmark.worker import Job, build_method, convert, time_runs, timed_picture
 from runir.degradations import parse_degradation
 from runir.evaluation import evaluate, get_protocol
 from runir.images import Picture, read_picture, write_picture
+from runir.inference.foreign import ForeignModel, described, open_model
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -55,25 +58,13 @@ def test_the_timed_picture_is_the_middle_mirrored(shape: tuple[int, int, int], t
 
 def test_the_peak_is_what_was_held() -> None:
     code = (
-        "import numpy as np; from runir.benchmark.worker import peak_bytes, forget_peak\n"
-        "forget_peak(); a = peak_bytes(); x = np.ones(80_000_000, np.uint8); del x; print(peak_bytes() - a)"
+        "import numpy as np; from runir.benchmark.worker import peak_bytes\n"
+        "a = peak_bytes(); x = np.ones(80_000_000, np.uint8); del x; print(peak_bytes() - a)"
     )
     held = np.zeros(200_000_000, np.uint8) + 1  # that of another process
     grown = int(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
     assert 70e6 < grown < 120e6
     assert len(held)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets the peak begin anew")
-def test_the_peak_begins_anew() -> None:
-    x = np.ones(80_000_000, np.uint8)
-    high = peak_bytes()
-    del x
-    forget_peak()
-    low = peak_bytes()
-    assert high is not None
-    assert low is not None
-    assert high - low > 60e6
 
 
 def setting(*files: Path) -> Setting:
@@ -130,3 +121,68 @@ def test_failures_are_one_line() -> None:
     assert _failure("a", 1, "Traceback\n  File\nValueError: no\n") == "a: ValueError: no"
     assert _failure("a", -9, "") == "a: ended by SIGKILL (probably not enough memory)"
     assert _failure("a", 3, "\n") == "a: ended with exit code 3"
+
+
+class Half(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * 0.5
+
+
+class Gamma(torch.nn.Module):
+    """Nothing that OpenVINO knows."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.special.bessel_j0(x)
+
+
+class Descriptor(SimpleNamespace):
+    """What spandrel says of a network."""
+
+    def eval(self) -> "Descriptor":
+        return self
+
+    def __call__(self, tile: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.model(tile)
+        return out
+
+
+def foreign(network: torch.nn.Module) -> ForeignModel:
+    said = Descriptor(
+        model=network, input_channels=3, output_channels=3, purpose="Restoration", scale=1, tags=["a", "b"],
+        size_requirements=SimpleNamespace(minimum=0, multiple_of=1), tiling=SimpleNamespace(name="SUPPORTED"),
+        architecture=SimpleNamespace(name="Net"),
+    )  # fmt: skip
+    return described(said, "net", "net", "")
+
+
+def test_converted_networks_compute_the_same_without_pytorch(tmp_path: Path) -> None:
+    model = foreign(Half())
+    assert convert(model, tmp_path)
+    job = Job("time", "converted", str(tmp_path), 1, "awgn:25", 0, "awgn-rgb", ())
+    restore, about = build_method(job, lambda *_, **__: None)
+    picture = np.random.default_rng(0).random((20, 30, 3), np.float32)
+    np.testing.assert_allclose(restore(picture), picture / 2, atol=1e-6)
+    assert about == {"engine": "openvino", "parameters": 0}
+    assert not convert(foreign(Gamma()), tmp_path)
+    assert not convert(open_model("run-t.denoise"), tmp_path)
+
+
+@pytest.mark.spandrel
+def test_checkpoints_and_random_networks_run(tmp_path: Path, small: Path) -> None:
+    from spandrel.architectures.NAFNet import NAFNet
+
+    torch.manual_seed(0)
+    network = NAFNet(img_channel=3, width=8, middle_blk_num=1, enc_blk_nums=[1, 1], dec_blk_nums=[1, 1])
+    torch.save(network.state_dict(), tmp_path / "net.pth")
+    methods = [Method("net", "checkpoint", str(tmp_path / "net.pth")), Method("NAFNet", "random", "nafnet-w32")]
+    net, random = compare_methods(methods, setting(small))
+    assert (net.error, random.error) == ("", "")
+    restorer = runir.Restorer(str(tmp_path / "net.pth"), threads=1)
+    expected = evaluate(restorer, [small], parse_degradation("awgn:25"), get_protocol("awgn-rgb"), seed=3)
+    assert net.psnr == pytest.approx(expected.psnr, abs=1e-3)
+    assert net.parameters == restorer.card.parameters
+    assert random.psnr is None  # random weights have no quality
+    assert random.parameters > 29_000_000
+    assert net.peak_bytes is not None
+    assert random.peak_bytes is not None
+    assert random.peak_bytes > net.peak_bytes

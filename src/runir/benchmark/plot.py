@@ -36,7 +36,8 @@ def draw(results: Sequence[Result], title: str) -> bytes:
     except ImportError as error:
         raise UsageError("the plot needs Matplotlib: pip install 'runir[benchmark]'") from error
     figure = Figure(figsize=(8, 5), dpi=150, layout="constrained")
-    canvas, axes = FigureCanvasAgg(figure), figure.subplots()
+    canvas: Any = FigureCanvasAgg(figure)
+    axes = figure.subplots()
     dots = [Dot(r.method, r.median, r.psnr) for r in results if r.psnr is not None and r.median is not None]
     axes.set_xscale("log")
     _scale(axes, results)

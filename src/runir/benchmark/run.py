@@ -64,7 +64,7 @@ class Moment:
     """How far the run is. index: of the method, from 1. step: the worker's counts, empty at the start of a method.
     seconds: the estimate for all that is left, if there is one. ended: the method's result so far."""
 
-    what: Literal["time", "score"]
+    what: Literal["convert", "time", "score"]
     method: Method
     index: int
     count: int
@@ -89,14 +89,16 @@ def compare_methods(methods: Sequence[Method], setting: Setting, watch: Watch = 
         UsageError, RunirError: a picture that cannot be read.
     """
     megapixels = sum(max(TILE**2, _pixels(file)) for file in setting.files) / 1e6  # at least one tile each
-    results = [_timed(Moment("time", m, k, len(methods), {}), setting, watch) for k, m in enumerate(methods, 1)]
-    waiting = [result for result in results if result.method.scored and not result.error]
-    left = [(result.median or 0.0) * megapixels for result in waiting]
-    scored = {}
-    for index, result in enumerate(waiting):
-        moment = Moment("score", result.method, index + 1, len(waiting), {}, sum(left[index:]))
-        scored[result.method] = _scored(moment, result, setting, watch)
-    return [scored.get(result.method, result) for result in results]
+    with tempfile.TemporaryDirectory() as folder:
+        run = _Run(setting, watch, Path(folder))
+        results = [run.timed(Moment("time", m, k, len(methods), {})) for k, m in enumerate(methods, 1)]
+        waiting = [result for result in results if result.method.scored and not result.error]
+        left = [(result.median or 0.0) * megapixels for result in waiting]
+        scored = {}
+        for index, result in enumerate(waiting):
+            moment = Moment("score", result.method, index + 1, len(waiting), {}, sum(left[index:]))
+            scored[result.method] = run.scored(moment, result)
+        return [scored.get(result.method, result) for result in results]
 
 
 def _pixels(file: Path) -> int:
@@ -104,44 +106,66 @@ def _pixels(file: Path) -> int:
         return reader.info.height * reader.info.width
 
 
-def _timed(moment: Moment, setting: Setting, watch: Watch) -> Result:
-    result = Result(moment.method)
-    try:
-        told = _work(moment, setting, watch)
-        seconds = tuple(told["seconds_per_megapixel"])
-        result = Result(moment.method, told["engine"], told["parameters"], seconds, told["peak_bytes"])
-    except RunirError as error:
-        result = replace(result, error=str(error))
-    watch(replace(moment, ended=result))
-    return result
+class _Run:
+    def __init__(self, setting: Setting, watch: Watch, folder: Path) -> None:
+        self._setting, self._watch, self._folder = setting, watch, folder
+        self._from: dict[Method, tuple[str, str]] = {}  # kind and source for the worker
+
+    def timed(self, moment: Moment) -> Result:
+        method = moment.method
+        result = Result(method)
+        try:
+            self._from[method] = method.kind, method.source
+            if method.kind in ("checkpoint", "random"):
+                self._convert(replace(moment, what="convert"))
+            told = self._work(moment)
+            seconds = tuple(told["seconds_per_megapixel"])
+            result = Result(method, told["engine"], told["parameters"], seconds, told["peak_bytes"])
+        except RunirError as error:
+            result = replace(result, error=str(error))
+        self._watch(replace(moment, ended=result))
+        return result
+
+    def scored(self, moment: Moment, result: Result) -> Result:
+        try:
+            told = self._work(moment)
+            result = replace(result, **{key: told[key] for key in ("psnr", "ssim", "input_psnr", "input_ssim")})
+        except RunirError as error:
+            result = replace(result, error=str(error))
+        self._watch(replace(moment, ended=result))
+        return result
+
+    def _convert(self, moment: Moment) -> None:
+        into = self._folder / str(moment.index)
+        into.mkdir()
+        if self._work(moment, str(into))["done"]:
+            self._from[moment.method] = "converted", str(into)
+
+    def _work(self, moment: Moment, into: str = "") -> Event:
+        kind, source = self._from[moment.method]
+        setting = self._setting
+        job = Job(
+            what=moment.what,
+            kind=kind,
+            source=source,
+            threads=setting.threads,
+            degradation=setting.degradation,
+            seed=setting.seed,
+            protocol=setting.protocol,
+            files=tuple(str(file.absolute()) for file in setting.files),
+            into=into,
+        )
+        self._watch(moment)
+        return work_off(job, moment.method.name, lambda step: self._watch(replace(moment, step=step)))
 
 
-def _scored(moment: Moment, result: Result, setting: Setting, watch: Watch) -> Result:
-    try:
-        told = _work(moment, setting, watch)
-        result = replace(result, **{key: told[key] for key in ("psnr", "ssim", "input_psnr", "input_ssim")})
-    except RunirError as error:
-        result = replace(result, error=str(error))
-    watch(replace(moment, ended=result))
-    return result
+def work_off(job: Job, name: str, step: Callable[[dict[str, int]], None]) -> Event:
+    """Have a worker do the job. Returns its last event; `name` stands in errors; step: told of what it counts.
 
-
-def _work(moment: Moment, setting: Setting, watch: Watch) -> Event:
-    """The worker's last event. Raises RunirError when it fails."""
-    method = moment.method
-    job = Job(
-        what=moment.what,
-        kind=method.kind,
-        source=method.source,
-        threads=setting.threads,
-        degradation=setting.degradation,
-        seed=setting.seed,
-        protocol=setting.protocol,
-        files=tuple(str(file.absolute()) for file in setting.files),
-    )
-    watch(moment)
+    Raises RunirError when it fails.
+    """
     last: Event = {}
-    environment = os.environ | dict.fromkeys(THREADS, str(setting.threads)) | {"RUNIR_CACHE": ""}
+    environment = os.environ | dict.fromkeys(THREADS, str(job.threads)) | {"RUNIR_CACHE": ""}
     with (
         tempfile.TemporaryFile() as errors,
         subprocess.Popen(
@@ -157,7 +181,7 @@ def _work(moment: Moment, setting: Setting, watch: Watch) -> Event:
             for text in process.stdout:
                 last = json.loads(text)
                 if last["event"] == "step":
-                    watch(replace(moment, step={key: n for key, n in last.items() if key != "event"}))
+                    step({key: n for key, n in last.items() if key != "event"})
             code = process.wait()
         except BrokenPipeError:  # it ended before it had read its job
             code = process.wait()
@@ -165,7 +189,7 @@ def _work(moment: Moment, setting: Setting, watch: Watch) -> Event:
             process.kill()
         if code:
             errors.seek(0)
-            raise RunirError(_failure(method.name, code, errors.read().decode("utf-8", "replace")))
+            raise RunirError(_failure(name, code, errors.read().decode("utf-8", "replace")))
     return last
 
 

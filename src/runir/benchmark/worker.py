@@ -1,12 +1,11 @@
 """One method in a process of its own, so that its memory is its own: timed on one picture, or scored on many.
 
 `python -m runir.benchmark.worker` reads a Job as JSON on standard input and writes a line of JSON per event: `step`
-while it works, then `timed` or `scored`.
+while it works, then `converted`, `timed` or `scored`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -31,9 +30,12 @@ from runir.evaluation.pairs import read_pixels
 from runir.inference import Restorer
 from runir.inference.foreign import ForeignModel, open_model
 from runir.weights import Model
+from runir.weights.card import read_card, write_card
+from runir.weights.registry import CARD
 
 SIDE = 992  # pixels of the timed picture's sides: four tiles of 512 that share 32, as larger pictures have them
 WARM_ENOUGH_S = 60.0  # a first run that takes longer counts, and is the only one
+NETWORK = "network.xml"  # of a conversion
 BUDGET_S, MOST, LEAST = 30.0, 7, 3  # runs of the others, after the first one, which does not count
 
 Array = NDArray[np.float32]
@@ -43,9 +45,10 @@ Tell = Callable[..., None]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to do. kind, source: as of Method. threads: processors to use. files: clean pictures, degraded here."""
+    """What to do. kind, source: as of Method; or "converted" and the folder of a conversion. threads: processors to
+    use. files: clean pictures, degraded here. into: an empty folder, for a conversion."""
 
-    what: Literal["time", "score"]
+    what: Literal["convert", "time", "score"]
     kind: str
     source: str
     threads: int
@@ -53,6 +56,7 @@ class Job:
     seed: int
     protocol: str
     files: tuple[str, ...]
+    into: str = ""
 
     def to_json(self) -> str:
         """For the worker's standard input."""
@@ -66,8 +70,10 @@ def build_method(job: Job, tell: Tell) -> tuple[Restore, dict[str, Any]]:
         assert isinstance(degradation, Awgn)  # choose_methods saw to it
         restore = CLASSICAL[job.source].build(degradation.sigma, job.threads)
         return restore, {"engine": CLASSICAL[job.source].package, "parameters": 0}
-    model = random_network(job.source) if job.kind == "random" else open_model(job.source)
-    restorer = _restorer(model, job.threads)
+    model = _model(job)
+    # All networks in OpenVINO, so that it is they that are compared; PyTorch for those that it could not convert.
+    converted = isinstance(model, Model) or model.converted is not None
+    restorer = Restorer(model, engine="openvino" if converted else "torch", device="cpu", threads=job.threads)
 
     def tiles(done: int, total: int) -> None:
         tell("step", tile=done, tiles=total)
@@ -78,14 +84,24 @@ def build_method(job: Job, tell: Tell) -> tuple[Restore, dict[str, Any]]:
     return restore_tiles, {"engine": restorer.engine, "parameters": restorer.card.parameters}
 
 
-def _restorer(model: Model | ForeignModel, threads: int) -> Restorer:
-    """All networks in OpenVINO, so that it is they that are compared; PyTorch for those that it cannot convert."""
+def _model(job: Job) -> Model | ForeignModel:
+    if job.kind == "converted":
+        return ForeignModel(read_card(Path(job.source) / CARD), None, converted=Path(job.source) / NETWORK)
+    return random_network(job.source) if job.kind == "random" else open_model(job.source)
+
+
+def convert(model: Model | ForeignModel, folder: Path) -> bool:
+    """Save another network as OpenVINO reads it, with its card; False where it cannot be converted."""
+    import openvino as ov
+
+    if isinstance(model, Model):
+        return False
     try:
-        return Restorer(model, engine="openvino", device="cpu", threads=threads)
+        ov.save_model(model.for_openvino(), folder / NETWORK, compress_to_fp16=False)
     except UsageError:
-        if isinstance(model, Model):
-            raise
-    return Restorer(model, engine="torch", device="cpu", threads=threads)
+        return False
+    write_card(model.card, folder / CARD)
+    return True
 
 
 def timed_picture(file: Path, side: int = SIDE) -> Array:
@@ -122,14 +138,8 @@ def time_runs(run: Callable[[], object], tell: Tell, clock: Callable[[], float] 
     return seconds
 
 
-def forget_peak() -> None:
-    """Let the peak begin anew: what loading and converting took is not the method's. Only Linux can."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
-
-
 def peak_bytes() -> int | None:
-    """The most memory that this process has held (since `forget_peak`); None where the system does not say."""
+    """The most memory that this process has held; None where the system does not say."""
     try:
         status = Path("/proc/self/status").read_text("ascii", "replace")
     except OSError:
@@ -150,12 +160,14 @@ def _peak_elsewhere() -> int | None:
 
 def work(job: Job, tell: Tell) -> None:
     """Do the job. Raises RunirError as building a model, reading and scoring do."""
+    if job.what == "convert":  # in a process of its own: what PyTorch holds is not the network's memory
+        tell("converted", done=convert(_model(job), Path(job.into)))
+        return
     degradation, files = parse_degradation(job.degradation), [Path(file) for file in job.files]
     restore, about = build_method(job, tell)
     if job.what == "time":
         clean = timed_picture(files[0])
         picture = degradation.apply(clean, np.random.default_rng(job.seed))
-        forget_peak()
         seconds = time_runs(lambda: restore(picture), tell)
         per_megapixel = [value / (picture.shape[0] * picture.shape[1] / 1e6) for value in seconds]
         tell("timed", seconds_per_megapixel=per_megapixel, peak_bytes=peak_bytes(), **about)

@@ -95,7 +95,7 @@ class Log:
         if moment.what == "score" and not self._scoring:
             self._scoring = True
             self._say(f"scoring on {pictures(self._count)}: about {duration(moment.seconds or 0)}")
-        doing = "timing" if moment.what == "time" else "scoring"
+        doing = {"convert": "converting", "time": "timing", "score": "scoring"}[moment.what]
         head = f"{doing} {moment.index}/{moment.count} {moment.method.name}"
         if moment.ended is not None:
             self._say(f"{head}: {_found(moment)}")

@@ -72,11 +72,13 @@ class ForeignModel:
     """What a Restorer needs of a Model, for another network.
 
     card: its sums are of the checkpoint; what only the author knows is called so; macs_per_pixel is 0: not counted.
+    converted: a file that OpenVINO reads, where the network was saved as that; network is then None.
     """
 
     card: ModelCard
-    network: ForeignNetwork
+    network: ForeignNetwork | None
     exposure: None = None
+    converted: Path | None = None
 
     @staticmethod
     def engine(name: str) -> str:
@@ -88,6 +90,9 @@ class ForeignModel:
     def for_openvino(self) -> Any:
         """The network as OpenVINO has it, traced on one tile. Raises UsageError for one that cannot be converted."""
         import openvino as ov
+
+        if self.network is None:
+            return ov.Core().read_model(self.converted)
         import torch
 
         shape = (1, 3, self.card.tile, self.card.tile)

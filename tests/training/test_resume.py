@@ -146,7 +146,7 @@ def test_hours_become_steps_once(project: Path) -> None:
     train(project, "run", "validation.every=0")
     spent = time.monotonic() - begun
     state = load_tensors(project / "run" / "checkpoint.safetensors")[1]
-    assert state["step"] == state["total"] > 20
+    assert state["step"] == state["total"] > 4  # on a busy machine; some 200 on an idle one
     assert spent < 60
     # The timed steps are undone: a run of as many steps gives the same weights.
     again = train(project, "again", "validation.every=0", f"schedule.steps={state['total']}")

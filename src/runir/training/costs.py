@@ -26,6 +26,7 @@ BANDWIDTH = 0.7  # share of the memory's peak that everything between them reach
 PASSES = 5  # a kept value is written once and read twice, its gradient written and read once
 TEMPORARY = 1.25  # memory for gradients of kept values, work space and gaps, as a factor on kept bytes
 CONTEXT = 10**9  # bytes that CUDA and its libraries take
+HOST = 0.02  # seconds of a step that no GPU shortens: launching kernels, optimisers, exchange of gradients
 
 
 class GPU(NamedTuple):
@@ -59,11 +60,11 @@ class Costs:
         """Bytes on a GPU that computes `pixels` at once."""
         return CONTEXT + self.fixed + TEMPORARY * self.kept * pixels
 
-    def hours(self, pixels: float, gpu: GPU) -> float:
-        """Hours for so many training pixels on one GPU."""
+    def hours(self, pixels: float, steps: int, gpu: GPU, gpus: int = 1) -> float:
+        """Hours for so many training pixels in so many steps."""
         arithmetic = FLOPS_PER_MAC * self.macs / (ARITHMETIC * gpu.tflops * 1e12)
         traffic = PASSES * self.kept / (BANDWIDTH * gpu.bandwidth * 1e9)
-        return pixels * (arithmetic + traffic) / 3600
+        return (pixels * (arithmetic + traffic) / gpus + steps * HOST) / 3600
 
 
 def measure(recipe: Recipe, config: RUNConfig, parameters: int, macs: float, half: bool) -> Costs:

@@ -33,12 +33,14 @@ from runir.training.checkpoint import (
 from runir.training.losses import LOSSES
 from runir.training.norms import attach_calibrated_norms, attach_norms, freeze_norms, norm_statistics
 from runir.training.optim import WeightAverage, build_optimisers
-from runir.training.recipe import Recipe
+from runir.training.recipe import Phase, Recipe
 from runir.training.schedule import phase_ends, pixels_between, rate_factor
 
 MAX_BAD_STEPS = 20  # consecutive non-finite gradients before the run gives up
 CALIBRATION = 8  # batches that set the norms of a network with starting weights
-TIMED_WARMUP = (10, 40)  # steps not timed, then timed, to turn hours into steps
+TIMED_WARMUP = (10, 40)  # steps not timed, then timed, to turn hours into steps; fewer,
+TIMING_SHARE = 0.05  # where they would take more than this share of the hours,
+FEWEST_TIMED = 4  # but so many at least
 STOPPING = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C; kill, torchrun and job queues; a closed terminal
 
 
@@ -177,7 +179,7 @@ class Trainer:
         if not self.total:
             self.total = self._steps_for(self.recipe.schedule.hours or 0.0)
         self.accelerator.print(f"{self.total} steps, from {self.step}")
-        data = self._batches(self.step, self.total)
+        data = self._batches(self.step, self.total, phase_ends(self.recipe.schedule.phases, self.total))
         schedule, pixels, begun = self.recipe.schedule, 0, time.perf_counter()
         while self.step < self.total and not self.ended:
             self._obey_stop()
@@ -242,37 +244,36 @@ class Trainer:
 
     # -- lengths -----------------------------------------------------------------------------------------------
 
-    def _batches(self, first: int, total: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def _batches(self, first: int, total: int, sizes: list[tuple[int, int, int]]) -> Iterator[tuple[Tensor, Tensor]]:
         accelerator = self.accelerator
         rank, ranks = accelerator.process_index, accelerator.num_processes
-        dataset = StepBatches(
-            self.source, phase_ends(self.recipe.schedule.phases, total), self.recipe.seed, rank, ranks
-        )
+        dataset = StepBatches(self.source, sizes, self.recipe.seed, rank, ranks)
         return batches(dataset, first, total, self.recipe.data.workers)
 
     def _steps_for(self, hours: float) -> int:
         """Steps that fit into `hours`, from the speed of a few real steps of each phase, which are then undone."""
         saved = {name: tensor.clone() for name, tensor in self.tensors().items()}
-        skip, timed = TIMED_WARMUP
-        accelerator, seconds_per_pixel = self.accelerator, 0.0
-        for phase in self.recipe.schedule.phases:
-            one = [(skip + timed, phase.batch, phase.patch)]
-            dataset = StepBatches(
-                self.source, one, self.recipe.seed, accelerator.process_index, accelerator.num_processes
-            )
-            begun = 0.0
-            data = batches(dataset, 0, skip + timed, self.recipe.data.workers)
-            for index, (degraded, clean) in enumerate(data):
-                self._obey_stop()
-                if index == skip:
-                    begun = time.perf_counter()
-                self.train_step(degraded, clean)
-            pixels = timed * phase.batch * phase.patch**2
-            seconds_per_pixel += phase.share * (time.perf_counter() - begun) / pixels
+        phases = self.recipe.schedule.phases
+        limit = TIMING_SHARE * hours * 3600 / len(phases)
+        seconds_per_pixel = sum(p.share * self._seconds_per_step(p, limit) / (p.batch * p.patch**2) for p in phases)
         self._undo(saved)
-        own = torch.tensor(seconds_per_pixel, device=accelerator.device)
-        budget = hours * 3600 / float(accelerator.reduce(own, "mean"))
-        return max(1, round(sum(p.share * budget / (p.batch * p.patch**2) for p in self.recipe.schedule.phases)))
+        budget = hours * 3600 / seconds_per_pixel
+        return max(1, round(sum(p.share * budget / (p.batch * p.patch**2) for p in phases)))
+
+    def _seconds_per_step(self, phase: Phase, limit: float) -> float:
+        """Mean over all processes and some steps, the later ones of what fits into `limit` seconds."""
+        skip, timed = TIMED_WARMUP
+        accelerator, seconds, begun = self.accelerator, list[float](), time.perf_counter()
+        for degraded, clean in self._batches(0, skip + timed, [(skip + timed, phase.batch, phase.patch)]):
+            self._obey_stop()
+            self.train_step(degraded, clean)
+            own = torch.tensor(time.perf_counter() - begun, device=accelerator.device)
+            seconds.append(float(accelerator.reduce(own, "mean")))  # the same everywhere, and so is what follows
+            begun = time.perf_counter()
+            if sum(seconds) > limit and len(seconds) >= FEWEST_TIMED:
+                break
+        later = seconds[min(skip, len(seconds) // 2) :]
+        return sum(later) / len(later)
 
     def _undo(self, saved: dict[str, Tensor]) -> None:
         self.model.load_state_dict(part(saved, "model"))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
 from runir.models.complexity import macs_per_pixel, parameters
 from runir.models.run import RUN
-from runir.training.costs import GPUS, Costs, measure
+from runir.training.costs import GPU, GPUS, Costs, measure
 from runir.training.loop import hardware_precision
 from runir.training.network import network_config
 from runir.training.recipe import Recipe
@@ -78,7 +79,7 @@ def in_words(plan: Plan) -> str:
         f"{'bf16' if plan.half else 'float32'}",
         *(f"{'MISSING' if line.wrong else 'data':<10} {line.text}" for line in plan.data),
     ]
-    return "\n".join([*lines, *(_on_gpus(plan) if plan.pixels is not None else [_here(plan)])])
+    return "\n".join([*lines, *(_estimates(plan) if plan.pixels is not None else [_here(plan)])])
 
 
 def _steps(plan: Plan) -> str:
@@ -99,16 +100,34 @@ def _here(plan: Plan) -> str:
     return f"memory     about {memory / 1e9:.1f} GB (an estimate), and the pictures"
 
 
-def _on_gpus(plan: Plan) -> list[str]:
-    lines = [
-        "ESTIMATES  from the counts above and the assumptions in runir/training/costs.py; not measured",
-        f"{'GPU':<18}{'accumulate':>10}{'memory':>9}{'hours on 1':>12}{f'hours on {MANY}, at best':>21}",
-    ]
+class OnGPU(NamedTuple):
+    """Estimates for one kind of GPU: parts of a batch, bytes, hours on one and on MANY."""
+
+    gpu: GPU
+    parts: int
+    memory: float
+    hours: float
+    hours_on_many: float
+
+
+def on_gpus(plan: Plan) -> list[OnGPU]:
+    """The GPUs that a recipe with a number of steps fits on."""
+    found, steps = [], plan.recipe.schedule.steps
     for gpu in GPUS:
         parts = plan.parts_for(gpu.memory * 1e9)
-        if parts is None or plan.pixels is None:
-            lines.append(f"{gpu.name:<18}  too small for one sample of the largest patch")
-            continue
-        memory, hours = plan.costs.memory(plan.at_once(parts)) / 1e9, plan.costs.hours(plan.pixels, gpu)
-        lines.append(f"{gpu.name:<18}{parts:>10}{memory:>6.1f} GB{hours:>12,.1f}{hours / MANY:>21,.1f}")
-    return lines
+        if parts is not None and plan.pixels is not None and steps is not None:
+            # Many GPUs share a batch out, so none needs to compute its share in parts.
+            one, many = (plan.costs.hours(plan.pixels, steps * n, gpu, gpus) for n, gpus in ((parts, 1), (1, MANY)))
+            found.append(OnGPU(gpu, parts, plan.costs.memory(plan.at_once(parts)), one, many))
+    return found
+
+
+def _estimates(plan: Plan) -> list[str]:
+    return [
+        "ESTIMATES  from the counts above and the assumptions in runir/training/costs.py; not measured",
+        f"{'GPU':<18}{'accumulate':>10}{'memory':>10}{'hours on 1':>12}{f'on {MANY}, at best':>15}",
+        *(
+            f"{e.gpu.name:<18}{e.parts:>10}{e.memory / 1e9:>7.1f} GB{e.hours:>12,.1f}{e.hours_on_many:>15,.1f}"
+            for e in on_gpus(plan)
+        ),
+    ]

@@ -1,0 +1,121 @@
+"""Dry runs: what is counted is right, what is missing is said, and nothing is written."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from runir.cli.main import main
+from runir.errors import UsageError
+from runir.models.run import RUN
+from runir.training.costs import GPU, Costs, kept_bytes
+from runir.training.network import network_config
+from runir.training.norms import attach_norms
+from runir.training.plan import make_plan
+from runir.training.recipe import load_recipe
+from runir.training.survey import chosen_names, survey
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+
+
+def files(folder: Path) -> set[Path]:
+    return set(folder.rglob("*"))
+
+
+def test_a_dry_run_prints_the_plan_and_writes_nothing(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project)
+    before = files(project)
+    assert main(["train", "tiny.toml", "--data", "data", "--dry-run", "--out", "out"]) == 0
+    text = capsys.readouterr().out
+    network = RUN(network_config(load_recipe(project / "tiny.toml")))
+    assert f"{sum(p.numel() for p in network.parameters()):,} parameters" in text
+    # Halves of the pixels: 4 x 16 x 16 and 2 x 24 x 24 make a ratio of 1,024 to 1,152, so 6.35 and 5.65 steps.
+    assert "12, 0.0 Gpx: 6 of 4 x 16 x 16, 6 of 2 x 24 x 24" in text
+    assert "10 pictures, 2 of them held out" in text
+    assert "ESTIMATES" in text
+    assert "MISSING" not in text
+    assert files(project) == before
+
+
+def test_a_dry_run_of_a_fine_tuning(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = files(project)
+    words = ["train", "--from", "run-t.denoise", "--data", str(project / "data"), "--hours", "0.2", "--dry-run"]
+    assert main([*words, "--out", str(project / "out")]) == 0
+    text = capsys.readouterr().out
+    assert "650,005 parameters, 25,872 MACs per pixel" in text
+    assert "0.2 hours" in text
+    assert "10 pictures, 2 of them held out" in text
+    assert files(project) == before
+
+
+def test_what_is_missing_is_said(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = RECIPES / "paper" / "run-b.deblur.toml"
+    (project / "empty").mkdir()
+    for folder in ("nowhere", "empty"):
+        wrong = [line.text for line in survey(load_recipe(path), [project / folder], frozenset()) if line.wrong]
+        assert len(wrong) == 1
+        assert folder in wrong[0]
+    assert main(["train", str(path), "--dry-run"]) == 1
+    text = capsys.readouterr().out
+    assert "MISSING    no training folders; give --data DIR" in text
+    assert "gopro train (2,103 pairs) is no store among the folders: runir data prepare gopro" in text
+    assert "300,000, 314.2 Gpx: 92,000 of 64 x 128 x 128, 64,000 of 40 x 160 x 160" in text
+
+
+def test_an_unknown_data_set_in_a_recipe_is_refused(project: Path) -> None:
+    recipe = load_recipe(project / "tiny.toml", ["data.sets=['goppro train']"])
+    with pytest.raises(UsageError, match="did you mean 'gopro'"):
+        survey(recipe, [project / "data"], frozenset())
+
+
+def test_kept_bytes_are_those_of_a_real_step(project: Path) -> None:
+    recipe = load_recipe(project / "tiny.toml")
+    config = network_config(recipe)
+    network = RUN(config)
+    attach_norms(network)
+    own = {p.data_ptr() for p in network.parameters()}
+    kept: dict[int, Tensor] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    picture = torch.rand(2, 3, 32, 32)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        (((network(picture) - picture).square() + 1e-6).sqrt()).mean()
+    real = sum(tensor.untyped_storage().nbytes() for address, tensor in kept.items() if address not in own)
+    assert kept_bytes(recipe, config, 2, 32, half=False) == pytest.approx(real, rel=0.02)
+    assert kept_bytes(recipe, config, 2, 32, half=True) < 0.8 * real
+
+
+def test_hours_and_memory_follow_the_assumptions() -> None:
+    costs = Costs(parameters=10, macs=1e6, kept=1e4, fixed=2e9)
+    gpu = GPU("made up", 24, 100, 1000)
+    # 6e6 FLOPs at 40 TFLOPS: 0.15 us; 5e4 bytes at 700 GB/s: 0.0714 us; a step adds 20 ms.
+    assert costs.hours(1e9, 0, gpu) == pytest.approx((150 + 71.43) / 3600, rel=1e-3)
+    assert costs.hours(1e9, 1000, gpu, gpus=2) == pytest.approx((0.5 * 221.43 + 20) / 3600, rel=1e-3)
+    assert costs.memory(10**5) == pytest.approx(1e9 + 2e9 + 1.25e9)
+
+
+def test_a_batch_is_cut_into_as_few_parts_as_fit() -> None:
+    plan = make_plan(load_recipe(RECIPES / "paper" / "run-b.deblur.toml"), [], frozenset())
+    whole, halved = (plan.costs.memory(plan.at_once(parts)) for parts in (1, 2))
+    assert plan.parts_for(whole) == 1
+    assert plan.parts_for(whole - 1) == 2
+    assert plan.parts_for(halved - 1) == 4  # 3 divides none of the batches
+    assert plan.parts_for(plan.costs.memory(plan.at_once(8)) - 1) is None
+
+
+@pytest.mark.parametrize(
+    ("count", "most", "expected"), [(3, 9, 0), (4, 9, 2), (20, 9, 3), (20, 2, 2), (100, 12, 12), (9, 0, 0)]
+)
+def test_held_out_names_are_spread(count: int, most: int, expected: int) -> None:
+    names = [f"{index:03}" for index in range(count)]
+    chosen = sorted(map(int, chosen_names(reversed(names), most)))
+    assert len(chosen) == expected
+    assert all(b - a <= count / expected + 1 for a, b in itertools.pairwise(chosen))
+    assert not chosen or max(chosen[0], count - 1 - chosen[-1]) <= count / expected / 2 + 1

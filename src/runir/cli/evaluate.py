@@ -23,7 +23,11 @@ from runir.inference.restorer import check_strength
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare this verb's arguments."""
-    parser.add_argument("--model", metavar="NAME", help="see `runir models` (default: the one for what is scored)")
+    parser.add_argument(
+        "--model",
+        metavar="NAME",
+        help="see `runir models`; or a checkpoint of another network (default: the one for what is scored)",
+    )
     scored.add_arguments(parser)
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the degradation (default 0)")
     parser.add_argument("--strength", type=float, default=1.0, metavar="S", help="0 to 1 (default 1)")

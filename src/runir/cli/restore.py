@@ -33,7 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, metavar="OUT", help=where)
     what = "denoise (default), photo, lowlight, deblur, derain, several with commas between, or auto: looks first"
     parser.add_argument("--task", metavar="TASK", help=what)
-    parser.add_argument("--model", metavar="NAME", help="see `runir models` (default: the task's larger one)")
+    parser.add_argument(
+        "--model",
+        metavar="NAME",
+        help="see `runir models`; or a checkpoint of another network (default: the task's larger one)",
+    )
     parser.add_argument("--fast", action="store_true", help="the smaller networks: about three times as fast")
     parser.add_argument("--strength", type=float, default=1.0, metavar="S", help="0 (unchanged) to 1 (full, default)")
     parser.add_argument(

@@ -10,13 +10,16 @@ from PIL import Image
 from torch import Tensor
 
 from runir.cli.main import main
+from runir.data.degrade import build_degrade
+from runir.degradations import parse_degradation
 from runir.errors import UsageError
 from runir.training.checkpoint import load_tensors
-from runir.training.fine_tune import fine_tune
+from runir.training.fine_tune import fine_tune, fine_tuning_recipe
 from runir.training.loop import Trainer
+from runir.training.network import build_network
 from runir.training.package import CardTexts, package_run
 from runir.training.recipe import load_recipe
-from runir.weights import Model, find_model
+from runir.weights import Model, find_model, list_models
 from tiny import train
 
 QUICK = ("schedule.steps=40", "schedule.phases=[{share = 1, batch = 4, patch = 16}]", "schedule.warmup=2",
@@ -130,6 +133,16 @@ def test_clean_pictures_are_degraded_as_the_model_knows_it(base: Model, project:
     assert (project / "tuned" / "run" / "held_out.txt").read_text().split() == ["p2.png", "p7.png"]
 
 
+@pytest.mark.parametrize("name", [model.card.name for model in list_models()])
+def test_every_shipped_model_can_be_tuned_with_clean_pictures(name: str, project: Path) -> None:
+    recipe = fine_tuning_recipe(name, [project / "data"], project / "tuned")
+    assert recipe.task == name.rpartition(".")[2]
+    build_degrade(recipe.data.degradation)
+    assert recipe.validation.levels
+    assert all(parse_degradation(level) for level in recipe.validation.levels)
+    build_network(recipe)  # the starting weights fit
+
+
 def test_an_interrupted_run_goes_on_to_the_same_model(
     base: Model, pairs: Path, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,6 +159,8 @@ def test_an_interrupted_run_goes_on_to_the_same_model(
         with pytest.raises(KeyboardInterrupt):
             fine_tune(str(base.folder), [pairs], project / "tuned", assignments=changes)
     assert not (project / "tuned" / "card.toml").exists()
+    with pytest.raises(UsageError, match="started from"):
+        fine_tune("run-t.denoise", [], project / "tuned", resume=True)
     again = fine_tune(str(base.folder), [], project / "tuned", resume=True)
     assert whole is not None
     assert again is not None

@@ -130,6 +130,9 @@ def fine_tune(
     """
     run = out / RUN
     if resume:
+        begun = load_recipe(run / RECIPE).model.start
+        if begun != _lasting(start):
+            raise UsageError(f"{out}: its run started from {begun}; give --from that, or choose another --out")
         resume_training(run, folders, assignments)
     else:
         if (out / CARD).exists() and not (run / RECIPE).exists():

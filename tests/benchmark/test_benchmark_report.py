@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +27,8 @@ SETTING = Setting((Path("a.png"), Path("b.png")), "awgn:25", "awgn-rgb", 0, 2)
 
 def result(name: str, kind: str, seconds: tuple[float, ...], psnr: float | None = None, error: str = "") -> Result:
     method = Method(name, kind, name.lower())  # type: ignore[arg-type]
-    quality = (psnr, 0.9, 20.5, 0.4) if psnr is not None else (None,) * 4
-    return Result(method, "openvino", 1234567, seconds, 300_000_000, *quality, error=error)
+    done = Result(method, "openvino", 1234567, seconds, 300_000_000, error=error)
+    return done if psnr is None else replace(done, psnr=psnr, ssim=0.9, input_psnr=20.5, input_ssim=0.4)
 
 
 RESULTS = [

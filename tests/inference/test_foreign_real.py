@@ -21,32 +21,38 @@ SIDE = 64
 def nafnet(channels: int = 3) -> torch.nn.Module:
     from spandrel.architectures.NAFNet import NAFNet
 
-    return NAFNet(img_channel=channels, width=8, middle_blk_num=1, enc_blk_nums=[1, 1], dec_blk_nums=[1, 1])
+    network: torch.nn.Module = NAFNet(
+        img_channel=channels, width=8, middle_blk_num=1, enc_blk_nums=[1, 1], dec_blk_nums=[1, 1]
+    )
+    return network
 
 
 def swinir(upsampler: str = "", upscale: int = 1) -> torch.nn.Module:
     from spandrel.architectures.SwinIR import SwinIR
 
-    return SwinIR(
+    network: torch.nn.Module = SwinIR(
         img_size=64, embed_dim=24, depths=[2, 2], num_heads=[2, 2], window_size=8, mlp_ratio=2.0, upsampler=upsampler,
         upscale=upscale,
     )  # fmt: skip
+    return network
 
 
 def scunet() -> torch.nn.Module:
     from spandrel.architectures.SCUNet import SCUNet
 
-    return SCUNet(in_nc=3, config=[1] * 7, dim=64)
+    network: torch.nn.Module = SCUNet(in_nc=3, config=[1] * 7, dim=64)
+    return network
 
 
 def restormer() -> torch.nn.Module:
     pytest.importorskip("spandrel_extra_arches")
     from spandrel_extra_arches.architectures.Restormer import Restormer
 
-    return Restormer(
+    network: torch.nn.Module = Restormer(
         inp_channels=3, out_channels=3, dim=8, num_blocks=[1, 1, 1, 1], num_refinement_blocks=1, heads=[1, 2, 4, 8],
         ffn_expansion_factor=2.66, bias=False, LayerNorm_type="BiasFree", dual_pixel_task=False,
     )  # fmt: skip
+    return network
 
 
 def tensors(build: Callable[[], torch.nn.Module]) -> Mapping[str, torch.Tensor]:

@@ -287,6 +287,17 @@ def test_no_verb_and_help_and_version(capsys: pytest.CaptureFixture[str]) -> Non
     assert "runir" in capsys.readouterr().out
 
 
+def test_nohup_outlives_its_terminal(tmp_path: Path) -> None:
+    noisy(size=(1200, 1000)).save(tmp_path / "a.png")
+    command = [sys.executable, "-m", "runir", "restore", str(tmp_path / "a.png"), "--model", MODEL]
+    process = subprocess.Popen(command, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    while process.poll() is None and not list(tmp_path.glob(".runir-*")):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(timeout=60) == 0
+    assert (tmp_path / "a.restored.png").exists()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_in_mid_work_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
     noisy(size=(2600, 2000)).save(tmp_path / "a.png")

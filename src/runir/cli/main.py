@@ -54,11 +54,13 @@ def _parser(only: str | None) -> argparse.ArgumentParser:
 
 @contextlib.contextmanager
 def _ended_as_interrupted() -> Iterator[None]:
-    """SIGTERM (`kill`, a shutdown) and SIGHUP (a closed terminal) end a run as Ctrl-C does: nothing half-written."""
+    """SIGTERM (`kill`, a shutdown) and SIGHUP (a closed terminal) end a run as Ctrl-C does: nothing half-written.
+    Ignored ones (`nohup`) stay ignored."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    numbers = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
     before = {number: signal.signal(number, signal.default_int_handler) for number in numbers}
     try:
         yield

@@ -159,6 +159,8 @@ class Trainer:
             self._stop = True
 
         numbers = [getattr(signal, name) for name in STOPPING if hasattr(signal, name)]
+        # Ignored ones stay ignored (nohup), but for Ctrl-C, which shells turn off for what runs in the background.
+        numbers = [n for n in numbers if n == signal.SIGINT or signal.getsignal(n) != signal.SIG_IGN]
         before = {number: signal.signal(number, stop) for number in numbers}
         try:
             yield

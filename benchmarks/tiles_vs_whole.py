@@ -35,12 +35,12 @@ Picture = NDArray[np.float32]
 
 
 def whole_network(model: Model) -> WholeNetwork:
-    """The model for any size, in PyTorch."""
+    """The model behind its exposure curve, for any size, in PyTorch."""
     network = load_network(model)
 
     @torch.no_grad()
     def run(picture: Picture, shared: Statistics | None = None) -> Picture:
-        bright = network.exposure(torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1))[None]))
+        bright = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1))[None])
         if shared is None:
             out = network.restore(bright)
         else:

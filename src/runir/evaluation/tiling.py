@@ -45,10 +45,10 @@ def compare_tiling(restorer: Restorer, picture: Picture, network: WholeNetwork) 
     """Restore a picture (H x W x 3, larger than a tile) both ways.
 
     network: the model itself for any size: H x W x 3, and the statistics that the model's tiles share or None -> the
-    same shape; with the exposure curve if it has one.
+    same shape; behind the exposure curve, which belongs to a picture as a whole anyway.
     """
-    shared = restorer.shared_statistics(picture)
-    difference = restorer(picture) - restored_whole(picture, lambda whole: network(whole, shared))
+    bright, shared = restorer.prepared(picture)
+    difference = restorer(picture) - restored_whole(bright, lambda whole: network(whole, shared))
     near = _near_seams(restorer, *picture.shape[:2])
     square = np.square(difference)
     return Tiling(

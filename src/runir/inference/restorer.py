@@ -184,10 +184,12 @@ class Restorer:
                 f"{kept} of {len(plan)} tiles kept as they were{brightened}: the network's result was not plausible"
             )
 
-    def shared_statistics(self, picture: ArrayLike) -> Statistics | None:
-        """What all tiles of this picture share, see ModelCard.views; None: every tile goes by its own statistics."""
+    def prepared(self, picture: ArrayLike) -> tuple[Array, Statistics | None]:
+        """The picture as the network is shown it, brightened if the model does that, H x W x 3; and what all its tiles
+        share (see ModelCard.views; None: every tile goes by its own statistics)."""
         source = _Held(as_picture(picture))
-        return self._shared(source, self._cutter(source))
+        cut = self._cutter(source)
+        return cut(source.rows(0, source.height)), self._shared(source, cut)
 
     def _cutter(self, source: Source) -> Cut:
         """Turns tiles as they are read into what the network takes."""

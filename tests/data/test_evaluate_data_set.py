@@ -27,7 +27,7 @@ def scores(capsys: pytest.CaptureFixture[str], root: Path, name: str, *words: st
 def test_pairs_are_scored_by_the_official_protocol(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     trees.gopro(tmp_path)
     report = scores(capsys, tmp_path, "gopro", "--csv", str(tmp_path / "s.csv"))
-    assert (report["model"], report["data_set"], report["protocol"]) == ("run-t.deblur", "gopro test", "gopro-rgb")
+    assert (report["model"], report["data_set"], report["protocol"]) == ("run-s.deblur", "gopro test", "gopro-rgb")
     with (tmp_path / "s.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     scene = "test/GOPR0384_11_00"
@@ -43,7 +43,7 @@ def test_parts_are_scored_by_themselves(capsys: pytest.CaptureFixture[str], tmp_
     trees.rain13k(tmp_path)
     assert "choose with --part: rain100h, " in run(capsys, tmp_path, "rain13k", code=2)
     report = scores(capsys, tmp_path, "rain13k", "--part", "Rain100L")
-    assert (report["protocol"], report["n"], report["model"]) == ("rain13k-y-uint8", 2, "run-t.derain")
+    assert (report["protocol"], report["n"], report["model"]) == ("rain13k-y-uint8", 2, "run-s.derain")
 
 
 def test_blocks_of_matlab_files_are_scored(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def test_the_estimates_are_those_of_a_dry_run(name: str) -> None:
 
 def test_commands_run_in_this_order(tmp_path: Path) -> None:
     for name in ("recipes", "samples"):
-        shutil.copytree(ROOT / name, tmp_path / name)
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("*.restored.*"))
     for folder in ("photos", "my_photos"):
         (tmp_path / folder).mkdir()
         for index, path in enumerate([*(ROOT / "tests" / "data").glob("*.webp"), ROOT / "samples" / "dark.png"]):

@@ -26,6 +26,7 @@ import pyvips
 
 from network_speed import REFERENCE, FFDNetShape, as_onnx, compile_network, measure
 from runir.degradations import parse_degradation
+from runir.doctor.features import processor
 from runir.evaluation import evaluate, get_protocol, picture_files
 from runir.inference import Restorer
 from runir.models.complexity import macs_per_pixel
@@ -142,8 +143,7 @@ def arithmetic(model: str, threads: int) -> bool:
 
 
 def bf16(model: str, threads: int, kodak24: Path | None) -> bool:
-    flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
-    if "avx512_bf16" not in flags and "amx_bf16" not in flags:
+    if not processor().features["bf16"]:
         print("bf16: this processor does not have it")
         return True
     source = find_model(model)

@@ -173,16 +173,16 @@ def test_threads_follow_affinity_and_quota(tmp_path: Path, monkeypatch: pytest.M
     import os
 
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    monkeypatch.setattr(engines, "_cgroup_quota", lambda: None)
+    monkeypatch.setattr(engines, "cgroup_quota", lambda: None)
     assert available_threads() == 8
-    monkeypatch.setattr(engines, "_cgroup_quota", lambda: 2.0)
+    monkeypatch.setattr(engines, "cgroup_quota", lambda: 2.0)
     assert available_threads() == 2
     monkeypatch.undo()
     (tmp_path / "cpu.max").write_text("150000 100000\n")
-    assert engines._cgroup_quota(tmp_path) == 1.5
+    assert engines.cgroup_quota(tmp_path) == 1.5
     (tmp_path / "cpu.max").write_text("max 100000\n")
-    assert engines._cgroup_quota(tmp_path) is None
-    assert engines._cgroup_quota(tmp_path / "nowhere") is None
+    assert engines.cgroup_quota(tmp_path) is None
+    assert engines.cgroup_quota(tmp_path / "nowhere") is None
 
 
 def test_the_one_liner_takes_arrays(clean: NDArray[np.float32]) -> None:

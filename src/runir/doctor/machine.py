@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from runir.inference.engines import _cgroup_quota, available_threads, cache_folder
+from runir.inference.engines import available_threads, cache_folder, cgroup_quota
 
 TCMALLOC = ("libtcmalloc_minimal.so.4", "libtcmalloc.so.4")
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
@@ -60,7 +60,7 @@ def threads() -> Threads:
     """Of this process."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    return Threads(os.cpu_count() or 1, allowed, _cgroup_quota(), available_threads(), busy)
+    return Threads(os.cpu_count() or 1, allowed, cgroup_quota(), available_threads(), busy)
 
 
 def memory() -> Memory:

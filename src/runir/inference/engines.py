@@ -44,11 +44,12 @@ class Engine(Protocol):
 def available_threads() -> int:
     """Processors that this process may use: affinity, then the container's quota (cgroup v2 or v1), at least 1."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = _cgroup_quota()
+    quota = cgroup_quota()
     return max(1, min(count, int(quota + 0.5))) if quota else max(1, count)
 
 
-def _cgroup_quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
+def cgroup_quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
+    """Processors that the container may keep busy, by cgroup v2 or v1; None: no limit, or unknown."""
     try:
         limit, period = (root / "cpu.max").read_text().split()
         return None if limit == "max" else int(limit) / int(period)

@@ -157,10 +157,38 @@ def test_texts_of_a_png_stay_and_are_named_elsewhere(tmp_path: Path) -> None:
     assert write_picture(picture, tmp_path / "b.tif") == ("PNG text dropped: TIFF cannot hold it",)
 
 
-def test_more_text_than_can_be_meant_is_left_out_and_named(tmp_path: Path) -> None:
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+def chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
+
+@pytest.mark.parametrize(
+    ("name", "usual", "other"),
+    [
+        (b"gAMA", struct.pack(">I", 45455), struct.pack(">I", 100000)),
+        (b"cHRM", struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000), bytes(32)),
+        (b"cICP", bytes([1, 13, 0, 1]), bytes([9, 16, 0, 1])),
+        (b"sRGB", b"\1", None),
+    ],
+)
+def test_what_a_png_says_of_its_colours_stays_and_is_named_elsewhere(
+    tmp_path: Path, name: bytes, usual: bytes, other: bytes | None
+) -> None:
+    described_png(tmp_path / "a.png")
+    plain = (tmp_path / "a.png").read_bytes()
+    for said, noted in ((usual, False), (other, True)):
+        if said is None:
+            continue
+        (tmp_path / "a.png").write_bytes(plain[:33] + chunk(name, said) + plain[33:])
+        picture = read_picture(tmp_path / "a.png")
+        assert write_picture(picture, tmp_path / "b.png", overwrite=True) == ()
+        written = (tmp_path / "b.png").read_bytes()
+        assert written.count(chunk(name, said)) == 1
+        assert written.index(name) < written.index(b"IDAT")
+        notes = write_picture(picture, tmp_path / "b.webp", overwrite=True)
+        assert ("PNG colour description dropped: WebP cannot hold it" in notes) is noted
+
+
+def test_more_text_than_can_be_meant_is_left_out_and_named(tmp_path: Path) -> None:
     described_png(tmp_path / "a.png")
     data = (tmp_path / "a.png").read_bytes()
     huge = b"".join(chunk(b"tEXt", b"k%d\0" % n + b"x" * (6 << 20)) for n in range(3))

@@ -19,7 +19,8 @@ _MORE_XMP_IN_JPEG = b"http://ns.adobe.com/xmp/extension/\0"
 XMP_IN_PNG = b"XML:com.adobe.xmp"
 _EXIF_IN_PNG = b"Raw profile type exif"
 _PNG_TEXTS = frozenset({b"iTXt", b"zTXt", b"tEXt"})
-_PNG_READ = _PNG_TEXTS | {b"iCCP", b"eXIf", b"pHYs", b"acTL"}
+_PNG_COLOURS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"cICP": 4}  # and their lengths
+_PNG_READ = _PNG_TEXTS | _PNG_COLOURS.keys() | {b"iCCP", b"eXIf", b"pHYs", b"acTL"}
 _MP_NUMBER_OF_IMAGES = 0xB001
 _LARGEST = 1 << 24
 DAMAGED_PNG = "damaged PNG metadata dropped"
@@ -146,6 +147,8 @@ def _png_chunk(found: Embedded, name: bytes, data: bytes) -> None:
         found.dpi = across * 0.0254, down * 0.0254
     elif name == b"acTL" and len(data) == 8 and int.from_bytes(data[:4], "big") > 1:
         found.notes.append("animated: only the first frame was read")
+    elif name in _PNG_COLOURS and len(data) == _PNG_COLOURS[name]:
+        found.texts.append((name.decode(), data))
     elif name in _PNG_TEXTS:
         _png_text(found, name, data)
 

@@ -52,7 +52,8 @@ NAMES: Mapping[str, str] = MappingProxyType(
 
 
 Text = tuple[str, bytes]
-"""A comment of a JPEG file ("COM") or a text of a PNG file ("tEXt", "zTXt", "iTXt"), with the bytes it has there."""
+"""A comment of a JPEG file ("COM"), a text of a PNG file ("tEXt", "zTXt", "iTXt") or what one says of its colours
+without a profile ("gAMA", "cHRM", "sRGB", "cICP"), with the bytes it has there."""
 
 
 def dtype_of(bits: int) -> str:

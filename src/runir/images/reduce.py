@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 
+REDUCED_SIDE = 1024  # the reduced picture's longer side at most
+CELL = 8  # pixels of the reduced picture: the side of the squares whose means are looked at
+
 
 def block_means(picture: Array, step: int) -> Array:
     """H x W x C -> means of squares of step x step pixels (smaller ones at the bottom and right)."""
@@ -21,6 +24,13 @@ def shrink(picture: Array, side: int) -> Array:
     """The picture, or its block means with the smallest step that makes both sides at most `side`."""
     step = -(-max(picture.shape[:2]) // side)
     return picture if step == 1 else block_means(picture, step)
+
+
+def exposure_cells(picture: Array) -> Array:
+    """H x W x C -> what the exposure curve looks at, h x w x C: the picture reduced to REDUCED_SIDE, then means of
+    squares of CELL pixels; a picture no larger than one square stays as it is."""
+    reduced = shrink(picture, REDUCED_SIDE)
+    return reduced if min(reduced.shape[:2]) <= CELL else block_means(reduced, CELL)
 
 
 def view_starts(length: int, side: int, count: int) -> list[int]:

@@ -1,6 +1,7 @@
 """A picture file written from top to bottom, as the rows come."""
 
 import os
+import struct
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, Self
@@ -13,7 +14,7 @@ from runir.images.depth import Raw, change_depth, depth_for
 from runir.images.embedded import EXIF_IN_JPEG, XMP_IN_JPEG
 from runir.images.encode import JPEG_SEGMENT, VipsEncoder
 from runir.images.messages import UnfitError, line
-from runir.images.picture import EXTENSIONS, NAMES, SUPPORTED, PictureInfo, dtype_of
+from runir.images.picture import EXTENSIONS, NAMES, SUPPORTED, PictureInfo, Text, dtype_of
 from runir.images.place import Draft, check_free
 from runir.images.png import PngEncoder, png_extras
 from runir.images.tiff import TiffEncoder
@@ -25,8 +26,18 @@ _JPEG_ROOM = {
     "iptc": JPEG_SEGMENT - iptc.JPEG_OVERHEAD,
 }
 _JPEG_ICC_ROOM = 255 * (JPEG_SEGMENT - 14)
-_HOLDER = {"COM": "JPEG", "tEXt": "PNG", "zTXt": "PNG", "iTXt": "PNG"}
-_TEXTS = {"JPEG": "JPEG comment", "PNG": "PNG text"}
+_TEXTS = {
+    "COM": "JPEG comment",
+    **dict.fromkeys(("tEXt", "zTXt", "iTXt"), "PNG text"),
+    **dict.fromkeys(("gAMA", "cHRM", "sRGB", "cICP"), "PNG colour description"),
+}
+# What need not be said elsewhere: sRGB is what pictures without a profile are taken for.
+_OF_SRGB = {
+    "gAMA": (struct.pack(">I", 45455),),
+    "cHRM": (struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000),),
+    "sRGB": tuple(bytes([intent]) for intent in range(4)),
+    "cICP": (bytes([1, 13, 0, 1]),),
+}
 
 
 class _Encoder(Protocol):
@@ -203,9 +214,11 @@ def _fit(info: PictureInfo, container: str) -> tuple[PictureInfo, tuple[str, ...
         drop["icc"] = f"gray ICC profile dropped: {NAMES[container]} stores gray as RGB"
     if container in ("WEBP", "AVIF") and info.iptc:
         drop["iptc"] = f"IPTC data dropped: {NAMES[container]} cannot hold it"
-    texts = tuple(text for text in info.texts if _HOLDER[text[0]] == container)
-    strange = dict.fromkeys(_HOLDER[kind] for kind, _ in info.texts if _HOLDER[kind] != container)
-    told = (f"{_TEXTS[home]} dropped: {NAMES[container]} cannot hold it" for home in strange)
+    texts = tuple(text for text in info.texts if _home(text) == container)
+    strange = (text for text in info.texts if _home(text) != container and text[1] not in _OF_SRGB.get(text[0], ()))
+    told = (
+        f"{what} dropped: {NAMES[container]} cannot hold it" for what in dict.fromkeys(_TEXTS[k] for k, _ in strange)
+    )
     notes = [*drop.values(), *told]
     if container == "AVIF" and info.alpha:
         notes.append("AVIF with transparency written without loss: quality does not count")
@@ -219,3 +232,8 @@ def _fit(info: PictureInfo, container: str) -> tuple[PictureInfo, tuple[str, ...
         texts=texts,
     )
     return kept, tuple(notes)
+
+
+def _home(text: Text) -> str:
+    """The container that has a place for it."""
+    return "JPEG" if text[0] == "COM" else "PNG"

@@ -9,8 +9,9 @@ from PIL import Image
 
 from runir.data.degrade import GaussianNoise
 from runir.data.pictures import find_pictures, load_all, load_rgb8, read_name_list, split_held_out
-from runir.data.samples import CleanSource, PairedSource, StepBatches, batches
+from runir.data.samples import CELLS, CleanSource, PairedSource, StepBatches, batches
 from runir.errors import RunirError, UsageError
+from runir.images.reduce import exposure_cells
 
 RAMP = np.arange(64 * 48 * 3, dtype=np.uint32).reshape(64, 48, 3).astype(np.uint8)
 FLAT = np.full((40, 40, 3), (200, 100, 50), np.uint8)
@@ -83,6 +84,26 @@ def test_all_eight_orientations_occur_and_pairs_stay_together() -> None:
         np.testing.assert_allclose(degraded + clean, 1, atol=1e-6)
         seen.add(degraded.tobytes())
     assert len(seen) == 8
+
+
+def test_cells_show_the_whole_picture_whatever_the_patch() -> None:
+    picture = np.zeros((64, 64, 3), np.uint8)
+    picture[:8, :8] = 255  # one cell of 64
+    source = PairedSource([(picture, picture)], cells=True)
+    batches = StepBatches(source, [(9, 4, 16)], 0)
+    white = []
+    for step in range(9):
+        degraded, clean, cells = batches[step]
+        assert degraded.shape == clean.shape == (4, 3, 16, 16)
+        assert cells.shape == (4, CELLS, 3)
+        assert set(cells.unique().tolist()) <= {0.0, 1.0}
+        white.append(cells.mean().item())
+    assert np.mean(white) == pytest.approx(1 / 64, rel=0.2)
+
+
+def test_cells_of_a_picture_degraded_on_the_fly_are_those_of_its_patch() -> None:
+    degraded, _, cells = CleanSource([RAMP], GaussianNoise(), cells=True).draw(np.random.default_rng(0), 16)
+    assert {tuple(c) for c in cells} == {tuple(c) for c in exposure_cells(degraded).reshape(-1, 3)}
 
 
 def test_pictures_smaller_than_the_patch_are_extended() -> None:

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from runir.config import to_plain
 from runir.errors import RunirError
+from runir.images.reduce import exposure_cells
 from runir.inference import Restorer
 from runir.inference.exposure import ExposureCurve, brighten
 from runir.models.config import LevelConfig, RUNConfig
@@ -63,7 +64,22 @@ def test_it_starts_by_brightening_and_darker_pictures_can_get_more() -> None:
     dark = torch.full((1, 3, 32, 32), 0.03)
     assert 0.15 < Exposure(3)(dark).mean() < 0.4
     exposure = lively()
-    assert not torch.allclose(exposure.coefficients(dark), exposure.coefficients(dark * 4), atol=1e-3)
+    cells = dark[0].flatten(1).T[None]
+    assert not torch.allclose(exposure.coefficients(cells), exposure.coefficients(cells * 4), atol=1e-3)
+
+
+def test_a_part_is_brightened_as_its_picture_is() -> None:
+    """In training the network sees patches; the cells of the whole picture tell the curve what restoring will."""
+    exposure = lively()
+    picture = np.random.default_rng(0).random((96, 64, 3), np.float32) * 0.2
+    picture[:16] += 0.5
+    x = torch.from_numpy(picture).permute(2, 0, 1)[None]
+    cells = torch.from_numpy(exposure_cells(picture).reshape(1, -1, 3))
+    with torch.no_grad():
+        whole, part = exposure(x), exposure(x[..., 16:48, :32], cells)
+        alone = exposure(x[..., 16:48, :32])
+    torch.testing.assert_close(part, whole[..., 16:48, :32], atol=1e-5, rtol=0)
+    assert (part - alone).abs().max() > 1e-3
 
 
 def model(folder: Path) -> tuple[RUN, Model]:

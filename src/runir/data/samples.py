@@ -18,13 +18,19 @@ from torch.utils.data import DataLoader, Dataset
 
 from runir.data.degrade import Degrade, FloatPatch, to_unit
 from runir.errors import UsageError
+from runir.images.reduce import exposure_cells
+
+Sample = tuple[FloatPatch, ...]
+"""(degraded, clean), each float32 patch x patch x 3; from a source with `cells` also CELLS x 3, drawn at random from
+what the exposure curve sees of the whole degraded picture."""
+CELLS = 512
 
 
 class PairSource(Protocol):
-    """Draws one training pair."""
+    """Draws training samples."""
 
-    def draw(self, rng: np.random.Generator, patch: int) -> tuple[FloatPatch, FloatPatch]:
-        """(degraded, clean), each float32 patch x patch x 3."""
+    def draw(self, rng: np.random.Generator, patch: int) -> Sample:
+        """One sample of this patch side."""
         ...
 
 
@@ -50,18 +56,27 @@ def _at_least(picture: NDArray[Any], patch: int) -> NDArray[Any]:
     return np.pad(picture, pad, mode="symmetric") if any(after for _, after in pad) else picture
 
 
-class CleanSource:
-    """Patches of clean pictures, degraded on the fly. A picture is as likely as it is large."""
+def _some(cells: FloatPatch, rng: np.random.Generator) -> FloatPatch:
+    """h x w x 3 -> CELLS x 3 of them."""
+    flat = cells.reshape(-1, cells.shape[2])
+    return flat[rng.integers(len(flat), size=CELLS)]
 
-    def __init__(self, pictures: Sequence[NDArray[np.uint8]], degrade: Degrade) -> None:
+
+class CleanSource:
+    """Patches of clean pictures, degraded on the fly. A picture is as likely as it is large.
+
+    The degraded patch, with its margin, is all that there is of the degraded picture: cells come from there.
+    """
+
+    def __init__(self, pictures: Sequence[NDArray[np.uint8]], degrade: Degrade, cells: bool = False) -> None:
         """Pictures: uint8 H x W x 3; a sequence that reads them as they are asked for stays one."""
         if not len(pictures):
             raise UsageError("no clean pictures to train on")
-        self._pictures, self._degrade = pictures, degrade
+        self._pictures, self._degrade, self._cells = pictures, degrade, cells
         sizes = np.array([p.shape[0] * p.shape[1] for p in pictures], np.float64)
         self._cumulative = np.cumsum(sizes / sizes.sum())
 
-    def draw(self, rng: np.random.Generator, patch: int) -> tuple[FloatPatch, FloatPatch]:
+    def draw(self, rng: np.random.Generator, patch: int) -> Sample:
         """See PairSource."""
         index = min(int(np.searchsorted(self._cumulative, rng.random(), "right")), len(self._pictures) - 1)
         margin = self._degrade.margin
@@ -70,13 +85,14 @@ class CleanSource:
         (clean,) = _augment((picture[rows, columns],), rng)
         degraded, target = self._degrade(np.ascontiguousarray(clean), rng)
         inside = slice(margin, margin + patch)
-        return degraded[inside, inside], target[inside, inside]
+        pair = degraded[inside, inside], target[inside, inside]
+        return (*pair, _some(exposure_cells(degraded), rng)) if self._cells else pair
 
 
 class PairedSource:
     """Patches of given (degraded, clean) pairs of equal size."""
 
-    def __init__(self, pairs: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]]) -> None:
+    def __init__(self, pairs: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]], cells: bool = False) -> None:
         """Pairs: uint8 H x W x 3 each, as for CleanSource; raises UsageError when the sizes of a pair differ."""
         if not len(pairs):
             raise UsageError("no pairs to train on")
@@ -84,14 +100,21 @@ class PairedSource:
             if degraded.shape != clean.shape:
                 raise UsageError(f"pair {index}: input {degraded.shape} and target {clean.shape} differ in size")
         self._pairs = pairs
+        self._seen: dict[int, FloatPatch] | None = {} if cells else None
 
-    def draw(self, rng: np.random.Generator, patch: int) -> tuple[FloatPatch, FloatPatch]:
+    def draw(self, rng: np.random.Generator, patch: int) -> Sample:
         """See PairSource."""
-        pair = self._pairs[int(rng.integers(len(self._pairs)))]
+        index = int(rng.integers(len(self._pairs)))
+        pair = self._pairs[index]
         both = tuple(_at_least(p, patch) for p in pair)
         rows, columns = _corner(both[0].shape, patch, rng)
         degraded, clean = _augment(tuple(p[rows, columns] for p in both), rng)
-        return to_unit(degraded), to_unit(clean)
+        sample = to_unit(degraded), to_unit(clean)
+        if self._seen is None:
+            return sample
+        if index not in self._seen:
+            self._seen[index] = exposure_cells(to_unit(pair[0]))
+        return (*sample, _some(self._seen[index], rng))
 
 
 class MixedSource:
@@ -101,13 +124,14 @@ class MixedSource:
         """Share: of samples that come from the second one, in [0, 1]."""
         self._sources, self._share = (first, second), share
 
-    def draw(self, rng: np.random.Generator, patch: int) -> tuple[FloatPatch, FloatPatch]:
+    def draw(self, rng: np.random.Generator, patch: int) -> Sample:
         """See PairSource."""
         return self._sources[int(rng.random() < self._share)].draw(rng, patch)
 
 
-class StepBatches(Dataset[tuple[Tensor, Tensor]]):
-    """Item i is the whole batch of step i: (degraded, clean), each float32 B x 3 x P x P."""
+class StepBatches(Dataset[tuple[Tensor, ...]]):
+    """Item i is the whole batch of step i: (degraded, clean), each float32 B x 3 x P x P; from a source with cells also
+    those, B x CELLS x 3."""
 
     def __init__(
         self,
@@ -121,18 +145,18 @@ class StepBatches(Dataset[tuple[Tensor, Tensor]]):
         self._source, self._sizes, self._seed = source, list(sizes), seed
         self._rank, self._ranks = rank, ranks
 
-    def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, step: int) -> tuple[Tensor, ...]:
         """The batch of this step."""
         batch, patch = next((b, p) for last, b, p in self._sizes if step < last)
-        pairs = [
+        samples = [
             self._source.draw(np.random.default_rng((self._seed, step, j)), patch)
             for j in range(self._rank, batch, self._ranks)
         ]
-        degraded, clean = (torch.from_numpy(np.stack(side)).permute(0, 3, 1, 2) for side in zip(*pairs, strict=True))
-        return degraded, clean
+        degraded, clean, *cells = (torch.from_numpy(np.stack(part)) for part in zip(*samples, strict=True))
+        return degraded.permute(0, 3, 1, 2), clean.permute(0, 3, 1, 2), *cells
 
 
-def batches(dataset: StepBatches, first: int, last: int, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(dataset: StepBatches, first: int, last: int, workers: int) -> Iterator[tuple[Tensor, ...]]:
     """Batches of steps first..last-1 in order; made ahead in worker processes when workers > 0."""
     loader = DataLoader(
         dataset,

@@ -10,10 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from runir.images.reduce import block_means
+from runir.images.reduce import exposure_cells
 
-CELL = 8  # pixels of the reduced picture: the side of the squares whose means are looked at
-SIDE = 1024  # the reduced picture's longer side at most
 SLOPE = 0.1
 FLOOR = 1e-4
 
@@ -35,7 +33,7 @@ class ExposureCurve:
 
     def coefficients(self, reduced: Array) -> Array:
         """Reduced picture h x w x 3 -> a in (-1, 1), 3 x rounds."""
-        tokens = np.sqrt(np.maximum(_cells(reduced).reshape(-1, reduced.shape[2]), np.float32(FLOOR)))
+        tokens = np.sqrt(np.maximum(exposure_cells(reduced).reshape(-1, reduced.shape[2]), np.float32(FLOOR)))
         hidden = self._leaky("look", 2 * tokens - 1)
         hidden = self._leaky("mix", hidden).mean(axis=0)
         curve: Array = np.tanh(self._layer("curve", hidden))
@@ -56,8 +54,3 @@ def brighten(picture: Array, coefficients: Array) -> Array:
     for a in coefficients.T:
         y += a * y * (1 - y)
     return y
-
-
-def _cells(picture: Array) -> Array:
-    """Means of squares of CELL pixels; a picture no larger than one stays."""
-    return picture if min(picture.shape[:2]) <= CELL else block_means(picture, CELL)

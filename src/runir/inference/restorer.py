@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from runir.errors import UsageError
 from runir.images import to_float
-from runir.images.reduce import shrink, views
+from runir.images.reduce import REDUCED_SIDE, shrink, views
 from runir.inference.engines import Engine, Precision, Statistics, build_engine
-from runir.inference.exposure import SIDE, ExposureCurve, brighten
+from runir.inference.exposure import ExposureCurve, brighten
 from runir.inference.foreign import ForeignModel, open_model
 from runir.inference.tiles import plan_tiles, reflected, restore_rows
 from runir.weights import Model, ModelCard
@@ -193,7 +193,7 @@ class Restorer:
 
     def _cutter(self, source: Source) -> Cut:
         """Turns tiles as they are read into what the network takes."""
-        curve = None if self._exposure is None else self._exposure.coefficients(as_rgb(source.reduced(SIDE)))
+        curve = None if self._exposure is None else self._exposure.coefficients(as_rgb(source.reduced(REDUCED_SIDE)))
 
         def cut(tile: NDArray[Any]) -> Array:
             rgb = as_rgb(to_float(tile))

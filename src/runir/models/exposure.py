@@ -37,18 +37,25 @@ class Exposure(nn.Module):
             self.curve.weight.mul_(0.1)
             self.curve.bias.fill_(torch.atanh(torch.tensor(START)))
 
-    def coefficients(self, x: Tensor) -> Tensor:
-        """B x C x H x W -> a in (-1, 1), B x C x ROUNDS."""
-        cells = F.avg_pool2d(x, CELL, ceil_mode=True, count_include_pad=False) if min(x.shape[-2:]) > CELL else x
-        tokens = cells.flatten(2).transpose(1, 2).clamp_min(FLOOR).sqrt()
+    def coefficients(self, cells: Tensor) -> Tensor:
+        """Means of squares, B x any number x C -> a in (-1, 1), B x C x ROUNDS."""
+        tokens = cells.clamp_min(FLOOR).sqrt()
         hidden = F.leaky_relu(self.look(2 * tokens - 1), SLOPE)
         hidden = F.leaky_relu(self.mix(hidden), SLOPE).mean(1)
-        return torch.tanh(self.curve(hidden)).view(x.shape[0], x.shape[1], ROUNDS)
+        return torch.tanh(self.curve(hidden)).view(cells.shape[0], cells.shape[2], ROUNDS)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """B x C x H x W -> the same shape, in [0, 1]."""
-        a = self.coefficients(x.float())[..., None, None]
+    def forward(self, x: Tensor, cells: Tensor | None = None) -> Tensor:
+        """B x C x H x W -> the same shape, in [0, 1]. cells: of the pictures that x shows parts of, B x any number x C;
+        None: x shows all of them."""
+        with torch.autocast(x.device.type, enabled=False):
+            a = self.coefficients(_cells(x.float()) if cells is None else cells)[..., None, None]
         y = x.clamp(0, 1)
         for index in range(ROUNDS):
             y = y + a[:, :, index] * y * (1 - y)
         return y
+
+
+def _cells(x: Tensor) -> Tensor:
+    """B x C x H x W -> means of squares of CELL pixels, B x their number x C; a picture no larger than one stays."""
+    means = F.avg_pool2d(x, CELL, ceil_mode=True, count_include_pad=False) if min(x.shape[-2:]) > CELL else x
+    return means.flatten(2).transpose(1, 2)

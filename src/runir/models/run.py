@@ -69,9 +69,9 @@ class RUN(nn.Module):
             if self.head.bias is not None:
                 self.head.bias.zero_()
 
-    def forward(self, x: Tensor) -> Tensor:
-        """B x C x H x W -> the same shape."""
-        return self.restore(self.exposure(x))
+    def forward(self, x: Tensor, cells: Tensor | None = None) -> Tensor:
+        """B x C x H x W -> the same shape. cells: what the exposure curve goes by, see `Exposure.forward`."""
+        return self.restore(self.exposure(x, cells) if self.config.exposure else x)
 
     def restore(self, x: Tensor, choose: Choose | None = None) -> Tensor:
         """The same behind the exposure curve: what runs on tiles. The global residual is added in x's precision.

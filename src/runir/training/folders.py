@@ -15,6 +15,7 @@ from runir.data.store import Joined, Patch, Store, is_store, open_store
 from runir.degradations import parse_degradation
 from runir.errors import UsageError
 from runir.evaluation.pairs import match_folders
+from runir.training.network import network_config
 from runir.training.recipe import Recipe
 from runir.training.validation import ValidationSet, clean_validation, pair_validation
 
@@ -31,15 +32,16 @@ def load_data(recipe: Recipe, held_out: frozenset[str], folders: Sequence[Path])
     degrade = build_degrade(recipe.data.degradation)
     for level in recipe.validation.levels:
         parse_degradation(level)
+    cells = network_config(recipe).exposure
     source: PairSource | None = None
     groups = ValidationSet({})
     if clean:
         pictures, kept = _clean_pictures(clean, held_out)
-        source = CleanSource(pictures, degrade)
+        source = CleanSource(pictures, degrade, cells)
         groups = clean_validation(kept, recipe.validation.levels, recipe.validation.crop)
     if paired:
         pairs, kept_pairs = _given_pairs(paired, held_out)
-        given = PairedSource(pairs)
+        given = PairedSource(pairs, cells)
         checks = pair_validation(kept_pairs, recipe.validation.crop)
         source = given if source is None else MixedSource(source, given, recipe.data.pairs)
         groups = ValidationSet(groups.groups | checks.groups)

@@ -185,12 +185,12 @@ class Trainer:
         schedule, pixels, begun = self.recipe.schedule, 0, time.perf_counter()
         while self.step < self.total and not self.ended:
             self._obey_stop()
-            degraded, clean = next(data)
+            batch = next(data)
             self.between_steps = False
-            loss, norm = self.train_step(degraded, clean)
+            loss, norm = self.train_step(*batch)
             self.step += 1
             self.between_steps = True
-            pixels += degraded.shape[0] * degraded.shape[2] * degraded.shape[3] * self.accelerator.num_processes
+            pixels += batch[0].shape[0] * batch[0].shape[2] * batch[0].shape[3] * self.accelerator.num_processes
             paused = time.perf_counter()
             psnr = at_step(self.step)
             begun += time.perf_counter() - paused
@@ -202,17 +202,17 @@ class Trainer:
                 mean = float(self.accelerator.reduce(loss, "mean"))
                 report(Progress(self.step, self.total, mean, norm.item(), factor, rate / 1e6, left, psnr))
 
-    def train_step(self, degraded: Tensor, clean: Tensor) -> tuple[Tensor, Tensor]:
-        """One step on float32 B x C x P x P, this process's share of the batch; returns its mean loss and the norm of
-        the whole batch's gradient. A non-finite gradient is checked for before the step: that step is left out, and 20
-        in a row end the run with RunirError."""
+    def train_step(self, degraded: Tensor, clean: Tensor, *cells: Tensor) -> tuple[Tensor, Tensor]:
+        """One step on float32 B x C x P x P (and cells, see StepBatches), this process's share of the batch; returns
+        its mean loss and the norm of the whole batch's gradient. A non-finite gradient is checked for before the step:
+        that step is left out, and 20 in a row end the run with RunirError."""
         if self.recipe.optim.norms:
             freeze_norms(self.model, self.step >= self.recipe.optim.freeze * (self.total or 10**9))
         statistics = norm_statistics(self.model)
         before = [tensor.clone() for tensor in statistics]
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
-        loss = self._gradients(degraded, clean)
+        loss = self._gradients(degraded, clean, *cells)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.optim.clip)
         if not torch.isfinite(norm):
             for tensor, old in zip(statistics, before, strict=True):  # the forward pass has moved them already
@@ -230,23 +230,24 @@ class Trainer:
         self.average.update(self.model, self.step)
         return loss, norm
 
-    def _gradients(self, degraded: Tensor, clean: Tensor) -> Tensor:
+    def _gradients(self, *batch: Tensor) -> Tensor:
         """Add up the gradients of the recipe's equal parts, and return the mean loss. Losses are means over samples."""
         device, parts = self.accelerator.device, self.recipe.schedule.accumulate
         total = torch.zeros((), device=device)
-        for index, (x, target) in enumerate(zip(degraded.chunk(parts), clean.chunk(parts), strict=True)):
+        for index, (x, target, *cells) in enumerate(zip(*(tensor.chunk(parts) for tensor in batch), strict=True)):
             # Processes exchange gradients once a step, with the last part.
             last = index == parts - 1
             with contextlib.nullcontext() if last else self.accelerator.no_sync(self.network):
                 x = x.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
-                loss = self.loss(self.network(x), target.to(device, non_blocking=True)) / parts
+                restored = self.network(x, *(tensor.to(device, non_blocking=True) for tensor in cells))
+                loss = self.loss(restored, target.to(device, non_blocking=True)) / parts
                 self.accelerator.backward(loss)
             total += loss.detach()
         return total
 
     # -- lengths -----------------------------------------------------------------------------------------------
 
-    def _batches(self, first: int, total: int, sizes: list[tuple[int, int, int]]) -> Iterator[tuple[Tensor, Tensor]]:
+    def _batches(self, first: int, total: int, sizes: list[tuple[int, int, int]]) -> Iterator[tuple[Tensor, ...]]:
         accelerator = self.accelerator
         rank, ranks = accelerator.process_index, accelerator.num_processes
         dataset = StepBatches(self.source, sizes, self.recipe.seed, rank, ranks)
@@ -266,9 +267,9 @@ class Trainer:
         """Mean over all processes and some steps, the later ones of what fits into `limit` seconds."""
         skip, timed = TIMED_WARMUP
         accelerator, seconds, begun = self.accelerator, list[float](), time.perf_counter()
-        for degraded, clean in self._batches(0, skip + timed, [(skip + timed, phase.batch, phase.patch)]):
+        for batch in self._batches(0, skip + timed, [(skip + timed, phase.batch, phase.patch)]):
             self._obey_stop()
-            self.train_step(degraded, clean)
+            self.train_step(*batch)
             own = torch.tensor(time.perf_counter() - begun, device=accelerator.device)
             seconds.append(float(accelerator.reduce(own, "mean")))  # the same everywhere, and so is what follows
             begun = time.perf_counter()

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runir.errors import UsageError, nearest
-from runir.images import EXTENSIONS
+from runir.images import EXTENSIONS, open_picture
 from runir.images.messages import line
 from runir.images.picture import ENDINGS, READ_ONLY_EXTENSIONS
 from runir.images.place import check_free
@@ -119,12 +119,15 @@ def check_paths(source: Path, output: Path | None, overwrite: bool, default: Pat
     """Refuse early what would fail after the work. Returns where the result goes: `output`, else `default`, else
     NAME.restored.EXT beside the input.
 
-    Raises UsageError; RunirError when a file stands where the output's folder should be.
+    Raises UsageError; RunirError when a file stands where the output's folder should be, or when the input has neither
+    an ending nor a content that runir knows.
     """
     check_is_file(source)
     target = output or default or default_output(source)
     if target.suffix.lower() not in EXTENSIONS and not target.is_dir():
         if output is None:
+            with open_picture(source):  # what runir cannot read either is told as that
+                pass
             what = "has no ending of a format that can be written"
             raise UsageError(line(source, what, "name the result with -o FILE.png"))
         raise UsageError(line(target, "unknown format", f"use an ending of {' '.join(EXTENSIONS)}"))

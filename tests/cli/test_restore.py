@@ -215,6 +215,17 @@ def test_wrong_usage_exits_2(
     assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
 
 
+def test_a_format_that_cannot_be_read_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    noisy().save(tmp_path / "a.bmp")
+    for words in ([], ["-o", tmp_path / "b.png"], ["-o", tmp_path / "new"]):
+        assert run(tmp_path / "a.bmp", *words) == 1
+        one_line(capsys, "a.bmp: BMP is not supported; convert it")
+    (tmp_path / "a.bmp").rename(tmp_path / "a.txt")
+    noisy().save(tmp_path / "a.bmp", format="PNG")  # one that can be read, by a name that nothing is written to
+    assert run(tmp_path / "a.bmp") == 2
+    one_line(capsys, "a.bmp: has no ending", "-o")
+
+
 def test_unknown_model_and_option_exit_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     noisy().save(tmp_path / "a.png")
     assert main(["restore", str(tmp_path / "a.png"), "--model", "run-t.denoize"]) == 2

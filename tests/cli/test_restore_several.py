@@ -61,6 +61,13 @@ def test_one_picture_goes_into_a_folder_that_is_there(two: list[Path], tmp_path:
     assert names(tmp_path / "out.d") == ["a.jpg", "a.preview.jpg"]
 
 
+def test_a_name_without_an_ending_is_that_of_a_new_folder(two: list[Path], tmp_path: Path) -> None:
+    assert run(two[0], "-o", f"{tmp_path / 'new' / 'deep'}/") == 0
+    assert run(two[0], "-o", tmp_path / "other", "--format", "png") == 0
+    assert names(tmp_path / "new" / "deep") == ["a.jpg"]
+    assert names(tmp_path / "other") == ["a.png"]
+
+
 def test_in_its_own_folder_the_result_gets_the_usual_name(two: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(two[0].parent)
     assert run("a.jpg", "-o", ".") == 0

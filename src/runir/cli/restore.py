@@ -168,7 +168,9 @@ class _Job:
         return choose(options.task, options.model, lambda: inspect_file(source, max_pixels=limit), options.fast)
 
     def _into_folder(self) -> bool:
-        return len(self._options.inputs) > 1 or self._options.output.is_dir()
+        """A name without an ending that is not there yet is that of a folder: no picture is written without one."""
+        output = self._options.output
+        return len(self._options.inputs) > 1 or output.is_dir() or not (output.suffix or output.exists())
 
     def _ending(self, source: Path) -> str | None:
         """Of the result, where it is not the source's own. Raises UsageError for a format that the name contradicts."""

@@ -1,6 +1,8 @@
 """The catalogue, and finding its parts in trees of the official layouts."""
 
+import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +39,7 @@ PUBLISHED = {
     ("lol-v1", "test"): 15,
     ("lol-v2-real", "train"): 689,
     ("lol-v2-synthetic", "train"): 900,
+    ("rain13k", "test100"): 98,
     ("rain13k", "test1200"): 1200,
     ("rain13k", "test2800"): 2800,
     ("cbsd68", "test"): 68,
@@ -67,6 +70,11 @@ def test_every_data_set_is_whole() -> None:
     for overlap in OVERLAPS:
         for name, part_name in (overlap.one, overlap.other):
             get_data_set(name).part(part_name)
+
+
+def test_lol_v2_real_is_numbered_through() -> None:
+    data_set = get_data_set("lol-v2-real")
+    assert [(part.names[0], part.names[-1]) for part in data_set.parts] == [("00001", "00689"), ("00690", "00789")]
 
 
 def test_unknown_names_suggest_the_nearest() -> None:
@@ -144,6 +152,32 @@ def test_matlab_files_that_are_no_blocks_are_named(tmp_path: Path) -> None:
         shape_of(new)
 
 
+def test_a_matlab_file_is_read_once_by_all_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trees.sidd(tmp_path)
+    loads: list[Path] = []
+    load = scipy.io.loadmat
+
+    def slow(file: Path, **how: object) -> object:
+        loads.append(file)
+        time.sleep(0.05)
+        return load(file, **how)
+
+    monkeypatch.setattr(scipy.io, "loadmat", slow)
+    whole, broken = tmp_path / "ValidationNoisyBlocksSrgb.mat", tmp_path / "ValidationGtBlocksSrgb.mat"
+    broken.write_bytes(broken.read_bytes()[:-200])  # its head is whole
+
+    def read(file: Path) -> bool:
+        try:
+            return read_source(Block(file, (0, 0))).shape == (16, 16, 3)
+        except RunirError:
+            return False
+
+    for file, readable in ((whole, True), (broken, False)):
+        with ThreadPoolExecutor(2) as pool:
+            assert list(pool.map(read, [file] * 4)) == [readable] * 4
+        assert loads.count(file) == 1
+
+
 def test_rain_pairs_are_matched_by_name_whatever_the_ending(tmp_path: Path) -> None:
     home = trees.rain13k(tmp_path)
     assert names(find("rain13k", "train", tmp_path)) == [f"train/Rain13K/input/{k}.jpg" for k in (1, 2, 3)]
@@ -155,7 +189,7 @@ def test_rain_pairs_are_matched_by_name_whatever_the_ending(tmp_path: Path) -> N
 def test_lol_v2_is_found_with_and_without_prefixes(tmp_path: Path) -> None:
     trees.lol(tmp_path)
     real = find("lol-v2-real", "test", tmp_path)
-    assert [Path(str(item.target)).name for item in real.items] == ["normal00001.png"]
+    assert [Path(str(item.target)).name for item in real.items] == ["normal00690.png"]
     assert not real.lonely
     assert len(find("lol-v2-synthetic", "test", tmp_path).items) == 1
     renamed = tmp_path / "LOLv2" / "Real_captured" / "Test"

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,11 +40,28 @@ def test_list_shows_what_is_there(capsys: pytest.CaptureFixture[str], tmp_path: 
     trees.sidd(tmp_path)
     (tmp_path / "BenchmarkNoisyBlocksSrgb.mat").write_bytes(b"broken")
     text = " ".join(run(capsys, "list", "--root", tmp_path).split())
-    assert "gopro deblur train 5/2,103, test 2/1,111 unknown" in text
-    assert "sidd photo train 4/320, validation 6/1,280, unknown benchmark unreadable/1,280" in text
+    assert "gopro deblur train 5/2,103, test 2/1,111 CC BY 4.0" in text
+    assert "sidd photo train 4/320, validation 6/1,280, MIT benchmark unreadable/1,280" in text
     assert "cbsd68 denoise not there" in text
     plain = {one["name"]: one for one in json.loads(run(capsys, "list", "--root", tmp_path, "--json"))}
     assert [part["found"] for part in plain["gopro"]["parts"]] == [5, 2]
+
+
+def test_without_scipy_the_rest_is_listed(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trees.gopro(tmp_path)
+    trees.sidd(tmp_path)
+    monkeypatch.setitem(sys.modules, "scipy.io", None)
+    text = " ".join(run(capsys, "list", "--root", tmp_path).split())
+    assert "train 5/2,103, test 2/1,111" in text
+    assert "train 4/320, validation needs runir[data]/1,280" in text
+    plain = {one["name"]: one for one in json.loads(run(capsys, "list", "--root", tmp_path, "--json"))}
+    assert [part["found"] for part in plain["sidd"]["parts"]] == [4, None, None]
+    assert "no such folder" in run(capsys, "list", "--root", tmp_path / "no", code=2)
+    text = run(capsys, "verify", "sidd", "--root", tmp_path, code=1)
+    assert "sidd train: 4 of 320 pairs" in text
+    assert text.count("pip install 'runir[data]'") == 2
 
 
 def test_verify_tells_and_fails(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -63,6 +81,22 @@ def test_verify_warns_of_overlaps(capsys: pytest.CaptureFixture[str], tmp_path: 
     assert "warning: lol-v2-real train and lol-v1 test share 1 picture: LOL-v2-real was made from" in text
     assert "low00001.png = eval15/low/55.png" in text
     assert "warning" not in run(capsys, "verify", "lol-v1", "--root", tmp_path, "--quick", code=1)
+
+
+def test_verify_keeps_its_report_where_a_picture_cannot_be_compared(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    broken = trees.rain13k(tmp_path) / "test/Rain100H/target/2.png"
+    broken.write_bytes(broken.read_bytes()[:-200])
+    text = run(capsys, "verify", "rain13k", "--root", tmp_path, code=1)
+    assert f"unreadable: {broken}: cannot be read" in text
+    assert "rain13k test2800: 0 of 2,800" in text
+    assert "warning: rain13k train and rain13k rain100h share 1 picture" in text
+    assert f"1 picture could not be read and so not compared with other parts; the first: {broken}: cannot" in text
+    report = json.loads(run(capsys, "verify", "rain13k", "--root", tmp_path, "--json", code=1))
+    assert [part["found"] for part in report["parts"]] == [3, 2, 2, 1, 0, 0]
+    assert [one["shared"] for one in report["overlaps"]] == [1, 2, 1]
+    assert [line.partition(": ")[0] for line in report["left_out"]] == [str(broken)]
 
 
 def test_prepare_makes_a_store_once(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -92,6 +126,11 @@ def test_prepare_warns_of_known_overlaps(capsys: pytest.CaptureFixture[str], tmp
     trees.rain13k(tmp_path)
     text = run(capsys, "prepare", "rain13k", "--root", tmp_path, "--dry-run")
     assert "warning: do not report scores on rain13k rain100h after training on this: 546 pairs" in text
+    trees.write(tmp_path / "CBSD432" / "12003.png")
+    text = run(capsys, "prepare", "cbsd432", "--root", tmp_path, "--dry-run")
+    assert "note: should share nothing with cbsd68 test; `runir data verify cbsd432` checks" in text
+    assert "do not report scores on cbsd68" not in text
+    assert "do not report scores on rain13k rain100l" in text
     trees.gopro(tmp_path)
     assert "do not report" not in run(capsys, "prepare", "gopro", "--root", tmp_path, "--dry-run")
 

@@ -1,6 +1,7 @@
 """`verify`: exactly what is missing, damaged, unpaired, of wrong size, and which pictures are in two data sets."""
 
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -107,7 +108,7 @@ def test_missing_names_are_listed(tmp_path: Path) -> None:
 def test_missing_pairs_of_unknown_names_are_counted(tmp_path: Path) -> None:
     home = trees.rain13k(tmp_path)
     assert problems(check(get_data_set("rain13k"), "test100", tmp_path, quick=True)) == [
-        ("missing", f"{home}: 99 of 100 pairs (their names are not known)")
+        ("missing", f"{home}: 97 of 98 pairs (their names are not known)")
     ]
     assert not check(get_data_set("rain13k"), "train", tmp_path).problems  # how many there should be is not known
 
@@ -126,6 +127,26 @@ def test_matlab_files_are_checked(tmp_path: Path) -> None:
     )
 
 
+def test_a_matlab_file_that_is_cut_off_is_one_problem(tmp_path: Path) -> None:
+    trees.sidd(tmp_path)
+    file = tmp_path / "ValidationGtBlocksSrgb.mat"
+    file.write_bytes(file.read_bytes()[:-200])
+    report = check(get_data_set("sidd"), "validation", tmp_path)
+    (text,) = [text for kind, text in problems(report) if kind == "unreadable"]
+    assert text.startswith(f"{file}: cannot be read as a MATLAB file")
+    quick = check(get_data_set("sidd"), "validation", tmp_path, quick=True)
+    assert "unreadable" not in dict(problems(quick))  # the head is whole
+
+
+def test_without_scipy_a_matlab_file_is_one_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trees.sidd(tmp_path)
+    monkeypatch.setitem(sys.modules, "scipy.io", None)
+    ((kind, text),) = problems(check(get_data_set("sidd"), "validation", tmp_path))
+    assert kind == "unreadable"
+    assert "pip install 'runir[data]'" in text
+    assert check(get_data_set("sidd"), "train", tmp_path).found == 4
+
+
 def test_a_missing_root_is_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such folder"):
         check(GOPRO, "train", tmp_path / "nowhere")
@@ -140,17 +161,18 @@ def test_bsds_behind_cbsd68_is_found_by_content(tmp_path: Path) -> None:
     trees.write(tmp_path / "CBSD68" / "0000.png", (48, 32), 1)
     trees.write(tmp_path / "CBSD68" / "0001.png", (48, 32), 50)
     for name in ("cbsd68", "bsds500"):
-        (common,) = check_overlaps(get_data_set(name), tmp_path)
+        (common,), _ = check_overlaps(get_data_set(name), tmp_path)
         assert (common.overlap.one, common.overlap.other) == (("bsds500", "train"), ("cbsd68", "test"))
         assert (common.shared, common.examples) == (1, (("BSDS500/data/images/val/3096.jpg", "0000.png"),))
-    assert not check_overlaps(get_data_set("kodak24"), tmp_path)
+    assert not check_overlaps(get_data_set("kodak24"), tmp_path).common
     (tmp_path / "CBSD68" / "0000.png").unlink()
-    assert not check_overlaps(get_data_set("cbsd68"), tmp_path)
+    assert not check_overlaps(get_data_set("cbsd68"), tmp_path).common
 
 
 def test_lol_v2_against_lol_v1_is_found_by_content(tmp_path: Path) -> None:
     trees.lol(tmp_path)
-    (common,) = check_overlaps(get_data_set("lol-v1"), tmp_path)
+    (common,), left_out = check_overlaps(get_data_set("lol-v1"), tmp_path)
+    assert not left_out
     assert (common.overlap.one, common.overlap.other) == (("lol-v2-real", "train"), ("lol-v1", "test"))
     assert common.examples == (("Real_captured/Train/Low/low00001.png", "eval15/low/55.png"),)
 
@@ -158,10 +180,13 @@ def test_lol_v2_against_lol_v1_is_found_by_content(tmp_path: Path) -> None:
 def test_tests_that_share_pictures_are_told(tmp_path: Path) -> None:
     trees.rain13k(tmp_path)
     seen: list[tuple[int, int]] = []
-    common = check_overlaps(get_data_set("rain13k"), tmp_path, watch=lambda *done: seen.append(done))
+    broken = tmp_path / "Rain13K/test/Rain100H/target/2.png"
+    broken.write_bytes(broken.read_bytes()[:-200])
+    common, left_out = check_overlaps(get_data_set("rain13k"), tmp_path, watch=lambda *done: seen.append(done))
+    assert [line.partition(": ")[0] for line in left_out] == [str(broken)]
     assert {(c.overlap.one[1], c.overlap.other[1]): c.shared for c in common} == {
-        ("train", "rain100h"): 2,
+        ("train", "rain100h"): 1,
         ("train", "rain100l"): 2,
-        ("rain100h", "rain100l"): 2,
+        ("rain100h", "rain100l"): 1,
     }
     assert seen[-1] == (7, 7)

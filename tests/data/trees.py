@@ -76,8 +76,8 @@ def lol(root: Path) -> None:
         write_pair(here / "low" / f"{name}.png", here / "high" / f"{name}.png", (60, 40), k)
     write_pair(root / "LOLdataset/our485/low/2.png", root / "LOLdataset/our485/high/2.png", (60, 40), 100)
     real = root / "LOL-v2" / "Real_captured"
-    for k, part in enumerate(("Train", "Test")):
-        low, normal = real / part / "Low" / "low00001.png", real / part / "Normal" / "normal00001.png"
+    for k, (part, number) in enumerate((("Train", "00001"), ("Test", "00690"))):
+        low, normal = real / part / "Low" / f"low{number}.png", real / part / "Normal" / f"normal{number}.png"
         write_pair(low, normal, (60, 40), 3 if part == "Train" else 200 + k)
     synthetic = root / "LOL-v2" / "Synthetic" / "Test"
     write_pair(synthetic / "Low" / "r00816405t.png", synthetic / "Normal" / "r00816405t.png", (38, 38), 300)

@@ -146,7 +146,7 @@ HASHES = {
     "rain13k-y-uint8": "e9e81c6c5875",
     "lol-rgb": "f48d48689f93",
     "lol-gtmean": "061806e5d22a",
-    "shift": "14b2c09a760b",
+    "shift": "ae822b3cca5d",
 }
 
 

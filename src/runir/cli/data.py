@@ -12,9 +12,9 @@ from typing import Any
 
 from runir.batch.text import duration, pictures, printable
 from runir.data.catalogue import DATA_SETS, get_data_set
-from runir.data.dataset import DataSet, Part, find_part
+from runir.data.dataset import DataSet, Part, find_part, require_root
 from runir.data.prepare import plan_store, write_store
-from runir.data.verify import Common, PartReport, check_overlaps, check_part, known_overlaps
+from runir.data.verify import Common, Comparison, PartReport, check_overlaps, check_part, known_overlaps
 from runir.errors import RunirError, UsageError
 
 SHOWN = 20
@@ -59,6 +59,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _list(options: argparse.Namespace) -> int:
     chosen = [get_data_set(options.name)] if options.name else list(DATA_SETS.values())
+    if options.root:
+        require_root(options.root)
     there = {one.name: _counts(one, options.root) for one in chosen} if options.root else {}
     if options.json:
         print(json.dumps([_plain(one, there.get(one.name)) for one in chosen], ensure_ascii=False))
@@ -69,20 +71,23 @@ def _list(options: argparse.Namespace) -> int:
     return 0
 
 
-def _counts(data_set: DataSet, root: Path) -> dict[str, int | None]:
-    """What is there of each part; None: a file of it cannot be read."""
-    counts: dict[str, int | None] = {}
+Counts = dict[str, int | str]
+"""What is there of each part, or in words why it cannot be counted."""
+
+
+def _counts(data_set: DataSet, root: Path) -> Counts:
+    counts: Counts = {}
     for part in data_set.parts:
         try:
             counts[part.name] = len(find_part(data_set, part, root).items)
-        except RunirError as error:
-            if error.exit_code == 2:
-                raise
-            counts[part.name] = None
+        except UsageError:  # a MATLAB file, and no SciPy
+            counts[part.name] = "needs runir[data]"
+        except RunirError:
+            counts[part.name] = "unreadable"
     return counts
 
 
-def _table(chosen: list[DataSet], there: dict[str, dict[str, int | None]]) -> None:
+def _table(chosen: list[DataSet], there: dict[str, Counts]) -> None:
     print(f"{'name':<18}{'task':<10}{'parts':<56}licence")
     for one in chosen:
         here = there.get(one.name)
@@ -94,12 +99,12 @@ def _table(chosen: list[DataSet], there: dict[str, dict[str, int | None]]) -> No
     print("`runir data list NAME` says more: page, layout, sizes, known overlaps")
 
 
-def _short(part: Part, here: dict[str, int | None] | None) -> str:
+def _short(part: Part, here: Counts | None) -> str:
     expected = "?" if part.count is None else f"{part.count:,}"
     if here is None:
         return f"{part.name} {expected}"
     count = here[part.name]
-    return f"{part.name} {'unreadable' if count is None else f'{count:,}'}/{expected}"
+    return f"{part.name} {count if isinstance(count, str) else f'{count:,}'}/{expected}"
 
 
 def _wrapped(words: list[str], width: int) -> list[str]:
@@ -122,7 +127,7 @@ def _sizes(part: Part) -> str:
     return " or ".join(f"{width} x {height}" for width, height in part.sizes)
 
 
-def _show(data_set: DataSet, here: dict[str, int | None] | None) -> None:
+def _show(data_set: DataSet, here: Counts | None) -> None:
     print(f"{data_set.name}: {data_set.title}, for {data_set.task}\n  from      {data_set.source}")
     print(f"  page      {data_set.page}\n  licence   {data_set.licence}")
     print(f"  folder    {', '.join(data_set.folders)}, below --root, or --root itself")
@@ -136,16 +141,20 @@ def _show(data_set: DataSet, here: dict[str, int | None] | None) -> None:
         if part.note:
             print(f"            {part.note}")
     for overlap in known_overlaps(data_set):
-        print(f"  overlap   {' '.join(overlap.one)} and {' '.join(overlap.other)}: {overlap.why}")
+        what = "disjoint" if overlap.disjoint else "overlap"
+        print(f"  {what:<10}{' '.join(overlap.one)} and {' '.join(overlap.other)}: {overlap.why}")
 
 
-def _plain(data_set: DataSet, here: dict[str, int | None] | None) -> dict[str, Any]:
+def _plain(data_set: DataSet, here: Counts | None) -> dict[str, Any]:
     parts = []
     for part in data_set.parts:
         keys = ("name", "role", "count", "sizes", "longest", "protocol", "note")
         plain: dict[str, Any] = {key: getattr(part, key) for key in keys}
         plain["layouts"] = [{"degraded": layout.degraded, "target": layout.target} for layout in part.layouts]
-        parts.append(plain | ({} if here is None else {"found": here[part.name]}))
+        if here is not None:
+            count = here[part.name]
+            plain["found"] = None if isinstance(count, str) else count
+        parts.append(plain)
     head = {key: getattr(data_set, key) for key in ("name", "title", "task", "source", "page", "licence", "folders")}
     return head | {"parts": parts, "overlaps": [overlap._asdict() for overlap in known_overlaps(data_set)]}
 
@@ -159,17 +168,16 @@ def _verify(data_set: DataSet, options: argparse.Namespace) -> int:
     for part in parts:
         with _Progress(f"{data_set.name} {part.name}") as watch:
             reports.append(check_part(data_set, part, options.root, quick=options.quick, watch=watch))
-    common: list[Common] = []
+        if not options.json:  # now: what comes after may take long, and be interrupted
+            _print_report(data_set, reports[-1])
+    compared = Comparison((), ())
     if not options.quick and any(report.found for report in reports):
         with _Progress("comparing contents") as watch:
-            common = check_overlaps(data_set, options.root, watch=watch)
+            compared = check_overlaps(data_set, options.root, watch=watch)
     if options.json:
-        print(json.dumps(_plain_report(data_set, reports, common), ensure_ascii=False))
+        print(json.dumps(_plain_report(data_set, reports, compared), ensure_ascii=False))
     else:
-        for report in reports:
-            _print_report(data_set, report)
-        for one in common:
-            _print_common(one)
+        _print_comparison(compared)
     return 1 if any(report.problems for report in reports) else 0
 
 
@@ -185,16 +193,26 @@ def _print_report(data_set: DataSet, report: PartReport) -> None:
         print(f"  {problem.kind}: {printable(problem.text)}")
     if count > SHOWN:
         print(f"  ... {count - SHOWN:,} more (all with --json)")
+    sys.stdout.flush()
+
+
+def _print_comparison(compared: Comparison) -> None:
+    for one in compared.common:
+        _print_common(one)
+    if compared.left_out:
+        what = f"{pictures(len(compared.left_out))} could not be read and so not compared with other parts"
+        print(f"warning: {what}; the first: {printable(compared.left_out[0])}")
 
 
 def _print_common(common: Common) -> None:
-    one, other, why = common.overlap
-    print(f"warning: {' '.join(one)} and {' '.join(other)} share {pictures(common.shared)}: {why}")
+    known = common.overlap
+    both = f"{' '.join(known.one)} and {' '.join(known.other)}"
+    print(f"warning: {both} share {pictures(common.shared)}: {known.why}")
     for ours, theirs in common.examples:
         print(f"  {printable(ours)} = {printable(theirs)}")
 
 
-def _plain_report(data_set: DataSet, reports: list[PartReport], common: list[Common]) -> dict[str, Any]:
+def _plain_report(data_set: DataSet, reports: list[PartReport], compared: Comparison) -> dict[str, Any]:
     parts = [
         {
             "part": report.part.name,
@@ -205,8 +223,8 @@ def _plain_report(data_set: DataSet, reports: list[PartReport], common: list[Com
         }
         for report in reports
     ]
-    overlaps = [one.overlap._asdict() | {"shared": one.shared, "examples": one.examples} for one in common]
-    return {"data_set": data_set.name, "parts": parts, "overlaps": overlaps}
+    overlaps = [one.overlap._asdict() | {"shared": one.shared, "examples": one.examples} for one in compared.common]
+    return {"data_set": data_set.name, "parts": parts, "overlaps": overlaps, "left_out": compared.left_out}
 
 
 # ---- prepare -------------------------------------------------------------------------------------------------------
@@ -246,10 +264,14 @@ def _prepare(data_set: DataSet, options: argparse.Namespace) -> int:
 
 def _print_known(data_set: DataSet, part: Part) -> None:
     """With which tests these pictures overlap, as far as it is known without looking."""
-    mine = (data_set.name, part.name)
-    for one, other, why in known_overlaps(data_set):
-        if one == mine:
-            print(f"warning: do not report scores on {' '.join(other)} after training on this: {why}", flush=True)
+    for known in known_overlaps(data_set):
+        other = " ".join(known.other)
+        if known.one != (data_set.name, part.name):
+            continue
+        if known.disjoint:
+            print(f"note: should share nothing with {other}; `runir data verify {data_set.name}` checks", flush=True)
+        else:
+            print(f"warning: do not report scores on {other} after training on this: {known.why}", flush=True)
 
 
 def _amount(count: float) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -35,10 +36,15 @@ Source = Path | Block
 
 
 def read_source(source: Source) -> NDArray[np.uint8]:
-    """One picture, uint8 H x W x 3. Raises RunirError naming the file when it cannot be read."""
+    """One picture, uint8 H x W x 3. Raises RunirError naming the file when it cannot be read, UsageError for a block
+    without SciPy."""
     if isinstance(source, Path):
         return load_rgb8(source)
-    block: NDArray[np.uint8] = _load(source.file)[source.index]
+    with _LOADING:  # a thread that asks for what another one loads waits for it, instead of loading it too
+        array = _load(source.file, source.file.stat().st_mtime_ns)
+    if isinstance(array, str):
+        raise RunirError(array)
+    block: NDArray[np.uint8] = array[source.index]
     return block
 
 
@@ -69,12 +75,23 @@ def _shape(file: Path, _: int) -> tuple[int, ...]:
     return tuple(int(side) for side in shape)
 
 
+_LOADING = Lock()
+
+
 @lru_cache(maxsize=2)
-def _load(file: Path) -> NDArray[np.uint8]:
-    """The whole array: SIDD's are 252 MB each, and a pair of files is in use at a time."""
-    shape_of(file)
-    with _reading(file) as io:
-        array: NDArray[np.uint8] = io.loadmat(file, variable_names=[file.stem])[file.stem]
+def _load(file: Path, _: int) -> NDArray[np.uint8] | str:
+    """The whole array, or what is wrong with the file: a broken one is read once, not once for each of its blocks.
+
+    SIDD's arrays are 252 MB each, and a pair of files is in use at a time.
+    """
+    try:
+        shape_of(file)
+        with _reading(file) as io:
+            array: NDArray[np.uint8] = io.loadmat(file, variable_names=[file.stem])[file.stem]
+    except UsageError:  # no SciPy: nothing is wrong with the file
+        raise
+    except RunirError as error:
+        return str(error)
     return array
 
 

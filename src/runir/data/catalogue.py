@@ -52,7 +52,7 @@ _GOPRO = DataSet(
     task="deblur",
     source="Nah et al., CVPR 2017",
     page="https://seungjunnah.github.io/Datasets/gopro.html",
-    licence=UNKNOWN,
+    licence="CC BY 4.0",
     folders=("GOPRO_Large", "GOPRO", "GoPro"),
     parts=tuple(
         Part(
@@ -63,7 +63,8 @@ _GOPRO = DataSet(
             layouts=(_pairs(f"{name}/{{scene}}/blur/{{frame}}.png", f"{name}/{{scene}}/sharp/{{frame}}.png"),),
             groups=groups,
             protocol="gopro-rgb",
-            note="blur/ is used (gamma-corrected); blur_gamma/ holds the blur without gamma correction",
+            note="blur/ is used (averaged in sRGB, linear response), as MPRNet and its followers score; blur_gamma/ is "
+            "averaged with gamma 2.2, and the original paper's figures are of that: do not compare the two",
         )
         for name, groups in (("train", _GOPRO_TRAIN), ("test", _GOPRO_TEST))
     ),
@@ -75,7 +76,7 @@ _SIDD = DataSet(
     task="photo",
     source="Abdelhamed et al., CVPR 2018",
     page="https://abdokamel.github.io/sidd/",
-    licence=UNKNOWN,
+    licence="MIT",
     folders=("SIDD_Medium_Srgb", "SIDD", "SIDD_Validation", "SIDD_Benchmark"),
     parts=(
         Part(
@@ -103,7 +104,8 @@ _SIDD = DataSet(
             count=1280,
             sizes=((256, 256),),
             layouts=(Layout("BenchmarkNoisyBlocksSrgb.mat", None),),
-            note="no public ground truth: results are scored by the benchmark's own site",
+            note="no public ground truth: results are scored on Kaggle (sidd-benchmark-srgb-psnr and -ssim), since the "
+            "benchmark's own server is down",
         ),
     ),
 )
@@ -139,7 +141,9 @@ _RAIN13K = DataSet(
         ),
         _rain("Rain100H", 100, "heavy rain on BSD pictures (Yang et al., CVPR 2017)", _BSDS_SIZES),
         _rain("Rain100L", 100, "light rain on the same pictures as Rain100H", _BSDS_SIZES),
-        _rain("Test100", 100, "the test of Rain800 (Zhang et al., 2017)"),
+        _rain(
+            "Test100", 98, "98 of the 100 test pairs of Rain800 (Zhang et al., 2017), as MSPFN and MPRNet score them"
+        ),
         _rain("Test1200", 1200, "the test of Zhang and Patel (DID-MDN), CVPR 2018"),
         _rain("Test2800", 2800, "the test of Rain14000 (Fu et al., CVPR 2017)"),
     ),
@@ -165,14 +169,17 @@ _LOL_V1 = _lol(
 )  # fmt: skip
 
 
-def _lol_v2(kind: str, folder: str, train: int, size: tuple[int, int]) -> DataSet:
-    def part(name: str, count: int) -> Part:
+def _lol_v2(kind: str, folder: str, train: int, size: tuple[int, int], *, numbered: bool) -> DataSet:
+    """numbered: the names are numbers from 1, the test's after the training's."""
+
+    def part(name: str, first: int, count: int) -> Part:
         here = f"{folder}/{name}"
         return Part(
             name=name.lower(),
             role="train" if name == "Train" else "test",
             count=count,
             sizes=(size,),
+            names=tuple(f"{k:05d}" for k in range(first, first + count)) if numbered else (),
             layouts=(_pairs(f"{here}/Low/low{{name}}.png", f"{here}/Normal/normal{{name}}.png"),
                      _pairs(f"{here}/Low/{{name}}.png", f"{here}/Normal/{{name}}.png")),
             protocol=None if name == "Train" else "lol-rgb",
@@ -184,8 +191,8 @@ def _lol_v2(kind: str, folder: str, train: int, size: tuple[int, int]) -> DataSe
         ("LOL-v2", "LOLv2", "LOL_v2"),
         "Yang et al., CVPR 2020 and TIP 2021",
         "https://github.com/flyywh/CVPR-2020-Semi-Low-Light",
-        part("Train", train),
-        part("Test", 100),
+        part("Train", 1, train),
+        part("Test", train + 1, 100),
     )
 
 
@@ -224,8 +231,8 @@ _KNOWN = (
     _SIDD,
     _RAIN13K,
     _LOL_V1,
-    _lol_v2("real", "Real_captured", 689, (600, 400)),
-    _lol_v2("synthetic", "Synthetic", 900, (384, 384)),
+    _lol_v2("real", "Real_captured", 689, (600, 400), numbered=True),
+    _lol_v2("synthetic", "Synthetic", 900, (384, 384), numbered=False),
     _awgn("cbsd68", "CBSD68", 68, _BSDS_SIZES, _BSDS_PAGE, "Roth and Black, CVPR 2005, of " + _BSDS_SOURCE,
           licence=_BSDS_TERMS, note="68 of the 100 test pictures of BSDS300, which are the validation part of BSDS500"),
     _awgn("cbsd400", "CBSD400", 400, _BSDS_SIZES, _BSDS_PAGE, "the training and test parts of BSDS500; " + _BSDS_SOURCE,
@@ -279,18 +286,20 @@ def get_data_set(name: str) -> DataSet:
 
 
 class Overlap(NamedTuple):
-    """Two parts ((data set, part) each) that are known to share pictures, or are meant not to, and why it matters."""
+    """Two parts ((data set, part) each) that are known to share pictures, and why; disjoint: that are meant not to."""
 
     one: tuple[str, str]
     other: tuple[str, str]
     why: str
+    disjoint: bool = False
 
 
 _BEHIND_RAIN = "the pictures behind Rain100 are from BSDS"
 OVERLAPS = (
     Overlap(("bsds500", "train"), ("cbsd68", "test"), "CBSD68 is part of BSDS500"),
-    Overlap(("cbsd432", "train"), ("cbsd68", "test"), "CBSD432 must be BSDS500 without CBSD68"),
-    Overlap(("cbsd400", "train"), ("cbsd68", "test"), "CBSD400 must be BSDS500 without its validation part"),
+    Overlap(("cbsd432", "train"), ("cbsd68", "test"), "CBSD432 must be BSDS500 without CBSD68", disjoint=True),
+    Overlap(("cbsd400", "train"), ("cbsd68", "test"), "CBSD400 must be BSDS500 without its validation part",
+            disjoint=True),
     *(Overlap((bsds, "train"), ("rain13k", test), _BEHIND_RAIN)
       for bsds in ("bsds500", "cbsd432", "cbsd400") for test in ("rain100h", "rain100l")),
     Overlap(("bsds500", "train"), ("rain13k", "test100"), "half of Rain800's pictures are from BSDS"),

@@ -111,8 +111,9 @@ class Found:
 def find_part(data_set: DataSet, part: Part, root: Path) -> Found:
     """Look for a part in `root` and in its folders that bear the data set's name; the richest arrangement counts.
 
-    Raises UsageError for a missing folder, RunirError for a MATLAB file that cannot be read.
+    Raises UsageError for a missing folder, RunirError for a MATLAB file that cannot be read (UsageError without SciPy).
     """
+    require_root(root)
     best = Found(part)
     for place in _places(data_set, root):
         named = place.name.casefold() in _names(data_set)
@@ -125,13 +126,17 @@ def find_part(data_set: DataSet, part: Part, root: Path) -> Found:
     return best
 
 
+def require_root(root: Path) -> None:
+    """Raise UsageError where there is no such folder."""
+    if not root.is_dir():
+        raise UsageError(f"{root}: no such folder; give --root the folder that holds the data sets")
+
+
 def _names(data_set: DataSet) -> set[str]:
     return {folder.casefold() for folder in data_set.folders}
 
 
 def _places(data_set: DataSet, root: Path) -> Iterator[Path]:
-    if not root.is_dir():
-        raise UsageError(f"{root}: no such folder; give --root the folder that holds the data sets")
     yield from sorted(p for p in root.iterdir() if p.name.casefold() in _names(data_set) and p.is_dir())
     yield root.resolve()
 

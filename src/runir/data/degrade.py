@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from runir.config import build
+from runir.config import build, to_plain
 from runir.degradations import Degradation, Drawn, parse_degradation
 from runir.degradations.jpeg import jpeg_levels
 from runir.degradations.spec import KINDS
@@ -27,6 +27,9 @@ class Degrade(Protocol):
 
     def __call__(self, clean: NDArray[np.uint8], rng: np.random.Generator) -> tuple[FloatPatch, FloatPatch]:
         """(degraded, target), each float32 of the clean patch's shape; the target may differ from the patch."""
+
+    def table(self) -> dict[str, Any]:
+        """A recipe's table with every parameter in it: `build_degrade(d.table()) == d`, whatever the defaults are."""
 
 
 def to_unit(picture: NDArray[np.uint8]) -> FloatPatch:
@@ -73,6 +76,10 @@ class GaussianNoise:
         noise = rng.standard_normal((*target.shape[:2], planes), dtype=np.float32)
         return target + noise * np.float32(sigma / 255), target
 
+    def table(self) -> dict[str, Any]:
+        """See Degrade."""
+        return {"name": "awgn", **to_plain(self)}
+
 
 @dataclass(frozen=True, slots=True)
 class Degraded:
@@ -98,6 +105,13 @@ class Degraded:
             luma = target @ GRAY
             return np.repeat(self.degradation.apply(luma, rng), 3, axis=2), np.repeat(luma, 3, axis=2)
         return self.degradation.apply(target, rng), target
+
+    def table(self) -> dict[str, Any]:
+        """See Degrade; the camera's ranges are not parameters, so its table has none."""
+        drawn = self.degradation
+        if isinstance(drawn, Drawn):
+            return {"name": drawn.kind, "gray": self.gray, **to_plain(drawn.ranges)}
+        return {"name": drawn.name, "gray": self.gray}
 
 
 def build_degrade(table: dict[str, Any]) -> Degrade:

@@ -18,6 +18,7 @@ from PIL import Image
 
 from runir.data.blocks import Source, read_source
 from runir.data.pictures import opened
+from runir.errors import RunirError
 
 SIDE = 32
 SAME = 0.9
@@ -54,16 +55,34 @@ def _of_gray(image: Image.Image) -> NDArray[np.float32]:
     return unit
 
 
+class Table(NamedTuple):
+    """Fingerprints of many pictures, in their order; failed: one line for each that cannot be read, whose row is zero
+    and so like no other."""
+
+    rows: Fingerprints
+    failed: tuple[str, ...]
+
+
 def fingerprints(
     sources: Sequence[Source], watch: Callable[[int], None] = lambda count: None, threads: int = 2
-) -> Fingerprints:
-    """Fingerprints of many pictures, in order; `watch` is told how many are done. Raises as `fingerprint`."""
-    table = np.empty((len(sources), 2 * SIDE * (SIDE - 1)), np.float32)
+) -> Table:
+    """Fingerprints of many pictures; `watch` is told how many are done."""
+    rows, failed = np.zeros((len(sources), 2 * SIDE * (SIDE - 1)), np.float32), []
     with ThreadPoolExecutor(threads) as pool:
-        for index, row in enumerate(pool.map(fingerprint, sources)):
-            table[index] = row
+        for index, row in enumerate(pool.map(_fingerprint_or_error, sources)):
+            if isinstance(row, str):
+                failed.append(row)
+            else:
+                rows[index] = row
             watch(index + 1)
-    return table
+    return Table(rows, tuple(failed))
+
+
+def _fingerprint_or_error(source: Source) -> NDArray[np.float32] | str:
+    try:
+        return fingerprint(source)
+    except RunirError as error:
+        return str(error)
 
 
 def shared(one: Fingerprints, other: Fingerprints, threshold: float = SAME) -> list[Shared]:

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from runir.data.blocks import Source, read_source, source_size
 from runir.data.catalogue import OVERLAPS, Overlap, get_data_set
-from runir.data.dataset import DataSet, Found, Item, Part, find_part
+from runir.data.dataset import DataSet, Found, Item, Part, find_part, require_root
 from runir.data.fingerprint import fingerprints, shared
 from runir.errors import RunirError
 
@@ -47,6 +47,13 @@ class Common(NamedTuple):
     examples: tuple[tuple[str, str], ...]
 
 
+class Comparison(NamedTuple):
+    """What parts share; left_out: one line for each picture that cannot be read, so that it was not compared."""
+
+    common: tuple[Common, ...]
+    left_out: tuple[str, ...]
+
+
 def check_part(
     data_set: DataSet, part: Part, root: Path, *, quick: bool = False, watch: Watch = _no_watch
 ) -> PartReport:
@@ -54,13 +61,12 @@ def check_part(
 
     quick: read the heads of the files only; a picture that is cut off is then not noticed.
 
-    Raises UsageError when the folder is missing, or SciPy where MATLAB files need it.
+    Raises UsageError when the folder is missing.
     """
+    require_root(root)
     try:
         found = find_part(data_set, part, root)
-    except RunirError as error:
-        if error.exit_code == 2:
-            raise
+    except RunirError as error:  # a MATLAB file, or SciPy to read it is not installed: other parts may do without
         return PartReport(part, None, 0, (Problem("unreadable", str(error)),))
     problems = [*_missing(found), *(Problem("unpaired", f"{path}: has no partner") for path in found.lonely)]
     if found.items:
@@ -128,7 +134,7 @@ def _check_item(part: Part, item: Item, quick: bool) -> Iterator[Problem]:
     sizes = []
     for source in item.sources:
         try:
-            size = source_size(source) if quick or not isinstance(source, Path) else read_source(source).shape[1::-1]
+            size = source_size(source) if quick else read_source(source).shape[1::-1]
         except RunirError as error:
             yield Problem("unreadable", str(error))
             continue
@@ -159,11 +165,9 @@ def known_overlaps(data_set: DataSet) -> list[Overlap]:
     return [overlap for overlap in OVERLAPS if data_set.name in (overlap.one[0], overlap.other[0])]
 
 
-def check_overlaps(data_set: DataSet, root: Path, *, watch: Watch = _no_watch) -> list[Common]:
-    """Compare, by content, the parts that are known to overlap and are both below `root`; only those that do.
-
-    Raises RunirError naming a file that cannot be read.
-    """
+def check_overlaps(data_set: DataSet, root: Path, *, watch: Watch = _no_watch) -> Comparison:
+    """Compare, by content, the parts that are known to overlap and are both below `root`; only those that do share
+    pictures are in the result."""
     cache: dict[tuple[str, str], Found] = {}
 
     def found(name: str, part: str) -> Found:
@@ -178,10 +182,12 @@ def check_overlaps(data_set: DataSet, root: Path, *, watch: Watch = _no_watch) -
     wanted = {side for overlap in known for side in (overlap.one, overlap.other)}
     total, done = sum(len(cache[side].items) for side in wanted), 0
     prints = {}
+    left_out: list[str] = []
     for side in sorted(wanted):
         start = done
         sources = [item.clean for item in cache[side].items]
-        prints[side] = fingerprints(sources, lambda count, start=start: watch(start + count, total))  # type: ignore[misc]
+        prints[side], failed = fingerprints(sources, lambda count, start=start: watch(start + count, total))  # type: ignore[misc]
+        left_out += failed
         done += len(sources)
     common = []
     for overlap in known:
@@ -189,4 +195,4 @@ def check_overlaps(data_set: DataSet, root: Path, *, watch: Watch = _no_watch) -
         names = [(cache[overlap.one].items[s.one].name, cache[overlap.other].items[s.other].name) for s in pictures]
         if names:
             common.append(Common(overlap, len(names), tuple(names[:3])))
-    return common
+    return Comparison(tuple(common), tuple(left_out))

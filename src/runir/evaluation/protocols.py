@@ -222,7 +222,8 @@ _KNOWN = (
     ),
     Protocol(
         name="shift",
-        source="given pairs with an unknown translation, as blind deblurring leaves it (Levin et al., CVPR 2009)",
+        source="given pairs with an unknown translation, as blind deblurring leaves it (Levin et al., CVPR 2009); not "
+        "Levin's own script, which searches +-5 in quarter pixels, bilinear: do not compare with its tables",
         colour="gray 0.299 R + 0.587 G + 0.114 B from the 8-bit pictures, not rounded",
         crop=f"{SHIFT_BORDER} pixels on every side",
         adaptation=f"moved by whole pixels, at most {SHIFT} in each direction, to the highest PSNR",

@@ -1,5 +1,6 @@
 """Every committed recipe trains: a few steps on small pictures, from the weights that it names."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,9 @@ from PIL import Image
 
 from runir.data.catalogue import get_data_set
 from runir.data.degrade import build_degrade
+from runir.errors import UsageError
 from runir.training.checkpoint import load_tensors
+from runir.training.plan import MANY
 from runir.training.recipe import load_recipe
 from runir.training.run import run_training
 from runir.training.schedule import phase_ends
@@ -62,6 +65,23 @@ def test_paper_scale_has_two_sizes_of_every_task_that_differ_in_size_only() -> N
     for task in TASKS:
         texts = [(ROOT / f"recipes/paper/run-{size}.{task}.toml").read_text("utf-8") for size in "bl"]
         assert texts[0].replace("run-b", "run-l") == texts[1]
+
+
+@pytest.mark.parametrize("path", PAPER, ids=lambda p: p.stem)
+def test_paper_scale_starts_on_as_many_gpus_as_it_says(path: Path) -> None:
+    (processes,) = re.findall(r"^#   torchrun --nproc-per-node (\d+) ", path.read_text("utf-8"), re.MULTILINE)
+    schedule = load_recipe(path).schedule
+    schedule.check_division(int(processes))
+    if int(processes) < MANY:  # the dry run then has no hours for so many
+        with pytest.raises(UsageError):
+            schedule.check_division(MANY)
+
+
+def test_low_light_is_trained_with_whole_pictures() -> None:
+    (size,) = get_data_set("lol-v1").part("train").sizes or ()
+    for path in (p for p in PAPER if p.stem.endswith("lowlight")):
+        (patch,) = re.findall(r"^#   runir data prepare lol-v1 .*--patch (\d+)", path.read_text("utf-8"), re.MULTILINE)
+        assert int(patch) >= max(size)
 
 
 @pytest.mark.parametrize("path", PAPER, ids=lambda p: p.stem)

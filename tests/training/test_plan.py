@@ -13,7 +13,7 @@ from runir.models.run import RUN
 from runir.training.costs import GPU, Costs, kept_bytes
 from runir.training.network import network_config
 from runir.training.norms import attach_norms
-from runir.training.plan import make_plan
+from runir.training.plan import Plan, in_words, make_plan, on_gpus
 from runir.training.recipe import load_recipe
 from runir.training.survey import chosen_names, survey
 
@@ -108,6 +108,20 @@ def test_a_batch_is_cut_into_as_few_parts_as_fit() -> None:
     assert plan.parts_for(whole - 1) == 2
     assert plan.parts_for(halved - 1) == 4  # 3 divides none of the batches
     assert plan.parts_for(plan.costs.memory(plan.at_once(8)) - 1) is None
+
+
+def test_no_hours_on_gpus_that_cannot_share_the_batches_out() -> None:
+    costs = Costs(parameters=10, macs=1e4, kept=1e3, fixed=1e9)
+    plans = [
+        Plan(load_recipe(RECIPES / "paper" / f"run-b.{task}.toml"), costs, True, ()) for task in ("deblur", "lowlight")
+    ]
+    deblur, lowlight = (on_gpus(plan) for plan in plans)
+    assert all((gpu.hours_on_many or 0) > 0 for gpu in deblur)
+    assert {gpu.hours_on_many for gpu in lowlight} == {None}
+    table, dashes = map(in_words, plans)
+    assert "–" not in table
+    assert dashes.count("  –\n") == len(lowlight)
+    assert dashes.endswith("–: not every batch is a multiple of 8, so 8 GPUs cannot share them out")
 
 
 @pytest.mark.parametrize(

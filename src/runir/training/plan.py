@@ -101,33 +101,41 @@ def _here(plan: Plan) -> str:
 
 
 class OnGPU(NamedTuple):
-    """Estimates for one kind of GPU: parts of a batch, bytes, hours on one and on MANY."""
+    """Estimates for one kind of GPU: parts of a batch, bytes, hours on one and on MANY (None: those cannot share the
+    recipe's batches out)."""
 
     gpu: GPU
     parts: int
     memory: float
     hours: float
-    hours_on_many: float
+    hours_on_many: float | None
 
 
 def on_gpus(plan: Plan) -> list[OnGPU]:
     """The GPUs that a recipe with a number of steps fits on."""
     found, steps = [], plan.recipe.schedule.steps
+    shared = not any(phase.batch % MANY for phase in plan.recipe.schedule.phases)
     for gpu in GPUS:
         parts = plan.parts_for(gpu.memory * 1e9)
         if parts is not None and plan.pixels is not None and steps is not None:
             # Many GPUs share a batch out, so none needs to compute its share in parts.
-            one, many = (plan.costs.hours(plan.pixels, steps * n, gpu, gpus) for n, gpus in ((parts, 1), (1, MANY)))
+            one = plan.costs.hours(plan.pixels, steps * parts, gpu)
+            many = plan.costs.hours(plan.pixels, steps, gpu, MANY) if shared else None
             found.append(OnGPU(gpu, parts, plan.costs.memory(plan.at_once(parts)), one, many))
     return found
 
 
 def _estimates(plan: Plan) -> list[str]:
-    return [
+    found = on_gpus(plan)
+    lines = [
         "ESTIMATES  from the counts above and the assumptions in runir/training/costs.py; not measured",
         f"{'GPU':<18}{'accumulate':>10}{'memory':>10}{'hours on 1':>12}{f'on {MANY}, at best':>15}",
         *(
-            f"{e.gpu.name:<18}{e.parts:>10}{e.memory / 1e9:>7.1f} GB{e.hours:>12,.1f}{e.hours_on_many:>15,.1f}"
-            for e in on_gpus(plan)
+            f"{e.gpu.name:<18}{e.parts:>10}{e.memory / 1e9:>7.1f} GB{e.hours:>12,.1f}"
+            f"{'–' if e.hours_on_many is None else f'{e.hours_on_many:,.1f}':>15}"
+            for e in found
         ),
     ]
+    if any(e.hours_on_many is None for e in found):
+        lines.append(f"–: not every batch is a multiple of {MANY}, so {MANY} GPUs cannot share them out")
+    return lines

@@ -185,7 +185,7 @@ def test_what_a_png_says_of_its_colours_stays_and_is_named_elsewhere(
         assert written.count(chunk(name, said)) == 1
         assert written.index(name) < written.index(b"IDAT")
         notes = write_picture(picture, tmp_path / "b.webp", overwrite=True)
-        assert ("PNG colour description dropped: WebP cannot hold it" in notes) is noted
+        assert ("colour description dropped: WebP cannot hold it" in notes) is noted
 
 
 def test_more_text_than_can_be_meant_is_left_out_and_named(tmp_path: Path) -> None:

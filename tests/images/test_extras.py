@@ -1,5 +1,7 @@
 """HEIC and camera raw: read with their extras, told how to get them without."""
 
+import io
+import struct
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,8 @@ import tifffile
 
 from runir.errors import RunirError, UsageError
 from runir.images import read_picture, write_picture
+from runir.images.embedded import read_embedded
+from runir.images.headers import Header, read_header
 
 HEIC = {bits: Path(__file__).parent / "data" / f"gradient{bits}.heic" for bits in (8, 10)}
 """64 x 48, red = 4 x, green = 5 y, blue = 255 - 4 x, made for this test with libheif's x265 encoder."""
@@ -89,3 +93,29 @@ def test_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, modu
 def test_neither_is_written(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"unknown picture type \.heic"):
         write_picture(read_picture(HEIC[8]), tmp_path / "a.heic")
+
+
+def test_a_sensors_values_are_no_picture(tmp_path: Path) -> None:
+    """As in Pentax' PEF: the values under the colour filter stand in the first directory, without a DNG version."""
+    for kind in (32803, 34892):
+        samples = np.full((64, 96), 2000, np.uint16)
+        tifffile.imwrite(tmp_path / "a.pef", samples, photometric="minisblack")
+        data = bytearray((tmp_path / "a.pef").read_bytes())
+        at = data.index(struct.pack("<HHI", 262, 3, 1)) + 8
+        data[at : at + 2] = struct.pack("<H", kind)
+        assert read_header(io.BytesIO(data), 10**6) == Header("RAW", streams=False)
+
+
+@pytest.mark.parametrize(
+    ("head", "notes"),
+    [
+        (b"FUJIFILMCCD-RAW 0201", []),
+        (b"IIRO\x08\0\0\0", []),
+        (b"IIU\0\x18\0\0\0", []),
+        (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", []),
+        (b"II*\0\xff\xff\0\0", ["damaged EXIF data dropped"]),
+    ],
+)
+def test_raw_that_is_no_tiff_is_not_called_damaged(head: bytes, notes: list[str]) -> None:
+    found = read_embedded(io.BytesIO(head + bytes(100)), Header("RAW", streams=False))
+    assert (found.exif, found.notes) == (None, notes)

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
 from described import EXIF, SRGB, XMP, tags
 from runir.errors import RunirError, UsageError
-from runir.images import EXTENSIONS, SUPPORTED, Picture, read_picture, write_picture
+from runir.images import EXTENSIONS, SUPPORTED, Picture, PictureInfo, create_picture, read_picture, write_picture
 
 GRAY_ICC = SRGB[:16] + b"GRAY" + SRGB[20:]
 
@@ -197,3 +198,49 @@ def test_quality_out_of_range(tmp_path: Path, quality: int) -> None:
 
 def test_every_supported_container_has_an_ending() -> None:
     assert set(EXTENSIONS.values()) == set(SUPPORTED)
+
+
+def test_what_an_encoder_wants_whole_has_a_limit(tmp_path: Path) -> None:
+    most, more = (PictureInfo(16384, width, 3, "uint8") for width in (16384, 16385))
+    create_picture(tmp_path / "a.avif", most)
+    create_picture(tmp_path / "a.tif", more)
+    with pytest.raises(RunirError, match=r"a\.avif: 16385 x 16384 is more than .*; write \.tif or \.png instead$"):
+        create_picture(tmp_path / "a.avif", more)
+
+
+def test_big_tiff_is_chosen_by_size_and_keeps_exif(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runir.images.tiff._CLASSIC", 1000)
+    exif = Image.Exif()
+    exif[271] = "A maker of cameras"
+    exif.get_ifd(0x8769)[34855] = 800
+    exif.get_ifd(0x8825)[2] = (1.0, 2.0, 3.5)
+    block = exif.tobytes().removeprefix(b"Exif\0\0")
+    samples = np.random.default_rng(0).integers(0, 65536, (700, 900, 3), np.uint16)
+    info = PictureInfo(700, 900, 3, "uint16", bits=16, exif=block, xmp=b"<x/>", dpi=(300.0, 150.0))
+    with create_picture(tmp_path / "a.tif", info) as writer:
+        writer.write(samples)
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert file.is_bigtiff
+        page = file.pages[0]
+        np.testing.assert_array_equal(page.asarray(), samples)
+        assert page.tags["Make"].value == "A maker of cameras"  # type: ignore[union-attr]
+        assert page.tags["ExifTag"].value["ISOSpeedRatings"] == 800  # type: ignore[union-attr]
+    after = read_picture(tmp_path / "a.tif")
+    assert (after.xmp, after.dpi) == (b"<x/>", (300.0, 150.0))
+    kept = Image.Exif()
+    kept.load(after.exif or b"")
+    assert kept.get_ifd(0x8769)[34855] == 800
+    assert kept.get_ifd(0x8825)[2] == (1.0, 2.0, 3.5)
+
+
+@pytest.mark.parametrize("pointer", [0x8769, 0x8825])
+def test_damage_inside_exif_shows_before_a_big_tiff_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pointer: int
+) -> None:
+    monkeypatch.setattr("runir.images.tiff._CLASSIC", 1000)
+    block = b"II*\0\x08\0\0\0" + struct.pack("<HHHII", 1, pointer, 4, 1, 99_999) + bytes(4)
+    samples = np.random.default_rng(0).integers(0, 256, (70, 90, 3), np.uint8)
+    with create_picture(tmp_path / "a.tif", PictureInfo(70, 90, 3, "uint8", exif=block)) as writer:
+        assert writer.notes == ("EXIF data dropped: damaged",)
+        writer.write(samples)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "a.tif"), samples)

@@ -1,72 +1,74 @@
-"""EXIF put into a finished AVIF file as it is: libvips would rewrite it and make up a resolution.
+"""What libvips does not write into an AVIF file, put into the finished one.
+
+That is EXIF, which it would rewrite, with a made-up resolution, and what is said of the colours without a profile.
 
 Boxes are those of ISO/IEC 14496-12 (meta, iinf, iloc, iref) and 23008-12 (items of type Exif).
 """
 
 import struct
-from collections.abc import Iterator
+
+from runir.images.boxes import COLOURS_HEAD, box, boxes, with_colours
 
 _EXIF_HEADER = b"\0\0\0\0"  # where the TIFF block begins: at once
 
 
-def with_exif(data: bytes, exif: bytes) -> bytes:
-    """Return the AVIF file `data` with one more item, the EXIF block, described as being of the main picture.
+def completed(data: bytes, exif: bytes | None, colours: bytes | None, matrix: int) -> bytes:
+    """Return the AVIF file `data` with EXIF and a description of its colours, both of the main picture.
 
+    exif: the TIFF block. colours: as in PNG's cICP chunk, of which the first two bytes count. matrix: what the samples
+    were coded with, which has to stand beside them where the file does not say it yet.
     Raises ValueError for a file that is not built as libheif builds it.
     """
-    outer = {name: (start, end) for name, start, end in _boxes(data, 0, len(data))}
+    if not exif and not colours:
+        return data
+    outer = {name: (start, end) for name, start, end in boxes(data, 0, len(data))}
     if b"meta" not in outer or b"mdat" not in outer:
         raise ValueError("AVIF without meta or mdat box")
     start, end = outer[b"meta"]
-    inner = {name: data[a + 8 : b] for name, a, b in _boxes(data, start + 12, end)}
-    order = list(inner)
-    new_id = 1 + max(_item_ids(inner[b"iinf"]))
-    entry = _box(b"infe", b"\2\0\0\0" + struct.pack(">HH4s", new_id, 0, b"Exif") + b"\0")
-    (count,) = struct.unpack_from(">H", inner[b"iinf"], 4)
-    inner[b"iinf"] = inner[b"iinf"][:4] + struct.pack(">H", count + 1) + inner[b"iinf"][6:] + entry
-    (main,) = struct.unpack_from(">H", inner[b"pitm"], 4)
-    inner[b"iref"] = inner.get(b"iref", bytes(4)) + _box(b"cdsc", struct.pack(">HHH", new_id, 1, main))
-    if b"iref" not in order:
-        order.append(b"iref")
-    block = _EXIF_HEADER + exif
+    inner = {name: data[a + 8 : b] for name, a, b in boxes(data, start + 12, end)}
+    if colours:
+        head = struct.pack(COLOURS_HEAD, b"nclx", colours[0], colours[1])
+        inner[b"iprp"] = with_colours(inner[b"iprp"], _main(inner), head, matrix)
+    block, new_id = b"", 0
+    if exif:
+        block, new_id = _EXIF_HEADER + exif, 1 + max(_item_ids(inner[b"iinf"]))
+        _describe(inner, new_id)
     # The size of the new table of places is known before its content.
     longer = len(_iloc(inner[b"iloc"], 0, 0, (new_id, 0, len(block))))
-    meta_size = 12 + sum(8 + (longer if name == b"iloc" else len(inner[name])) for name in order)
-    grown = meta_size - (end - start)
-    place = len(data) + grown + 8
-    inner[b"iloc"] = _iloc(inner[b"iloc"], end, grown, (new_id, place, len(block)))
-    meta = _box(b"meta", data[start + 8 : start + 12] + b"".join(_box(name, inner[name]) for name in order))
-    return data[:start] + meta + data[end:] + _box(b"mdat", block)
+    grown = 12 + sum(8 + (longer if name == b"iloc" else len(inner[name])) for name in inner) - (end - start)
+    inner[b"iloc"] = _iloc(inner[b"iloc"], end, grown, (new_id, len(data) + grown + 8, len(block)))
+    meta = box(b"meta", data[start + 8 : start + 12] + b"".join(box(name, inner[name]) for name in inner))
+    return data[:start] + meta + data[end:] + (box(b"mdat", block) if block else b"")
 
 
-def _box(name: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content) + 8) + name + content
+def _main(inner: dict[bytes, bytes]) -> int:
+    return int(struct.unpack_from(">H", inner[b"pitm"], 4)[0])
 
 
-def _boxes(data: bytes, place: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    while place + 8 <= end:
-        size, name = struct.unpack_from(">I4s", data, place)
-        size = size or end - place
-        if size < 8 or place + size > end:
-            raise ValueError("box of a wrong size")
-        yield name, place, place + size
-        place += size
+def _describe(inner: dict[bytes, bytes], new_id: int) -> None:
+    """Add an item of EXIF data that is about the main picture."""
+    entry = box(b"infe", b"\2\0\0\0" + struct.pack(">HH4s", new_id, 0, b"Exif") + b"\0")
+    (count,) = struct.unpack_from(">H", inner[b"iinf"], 4)
+    inner[b"iinf"] = inner[b"iinf"][:4] + struct.pack(">H", count + 1) + inner[b"iinf"][6:] + entry
+    inner[b"iref"] = inner.get(b"iref", bytes(4)) + box(b"cdsc", struct.pack(">HHH", new_id, 1, _main(inner)))
 
 
 def _item_ids(iinf: bytes) -> list[int]:
     if iinf[0] != 0:
         raise ValueError("iinf of another version")
-    return [struct.unpack_from(">H", iinf, a + 12)[0] for _, a, _ in _boxes(iinf, 6, len(iinf))]
+    return [struct.unpack_from(">H", iinf, a + 12)[0] for _, a, _ in boxes(iinf, 6, len(iinf))]
 
 
 def _iloc(iloc: bytes, behind: int, by: int, new: tuple[int, int, int]) -> bytes:
-    """Return the table with places at or after `behind` moved by `by`, and the `new` item: number, place, length."""
+    """Return the table with places at or after `behind` moved by `by`, and the `new` item: number (0: none), place,
+    length."""
     version, sizes = iloc[0], struct.unpack_from(">H", iloc, 4)[0]
     offset_size, length_size, base_size, index_size = (sizes >> shift & 15 for shift in (12, 8, 4, 0))
     if version > 1 or offset_size not in (4, 8) or length_size not in (4, 8):
         raise ValueError("iloc of another version")
     (count,) = struct.unpack_from(">H", iloc, 6)
-    out = bytearray(iloc[:6] + struct.pack(">H", count + 1))
+    number, where, length = new
+    out = bytearray(iloc[:6] + struct.pack(">H", count + (number > 0)))
     place = 8
     for _ in range(count):
         head = 2 + (2 if version == 1 else 0) + 2
@@ -85,7 +87,8 @@ def _iloc(iloc: bytes, behind: int, by: int, new: tuple[int, int, int]) -> bytes
             place += index + offset_size
             out += iloc[place : place + length_size]
             place += length_size
-    number, where, length = new
+    if not number:
+        return bytes(out)
     out += struct.pack(">H", number) + (bytes(2) if version == 1 else b"") + bytes(2) + bytes(base_size)
     out += struct.pack(">H", 1) + bytes(index_size if version == 1 else 0)
     out += where.to_bytes(offset_size, "big") + length.to_bytes(length_size, "big")

@@ -220,15 +220,23 @@ def _tiff(file: BinaryIO) -> Embedded:
 
 
 def _raw(file: BinaryIO) -> Embedded:
-    """The EXIF data of a file that is a TIFF file, or begins like one."""
+    """The EXIF data of a file that is a TIFF file; nothing of another camera raw file, sound as it may be."""
     try:
-        return Embedded(exif=metadata.exif_from_tiff(ifd.open_block(file)))
+        block = ifd.open_block(file)
+    except ValueError:
+        return Embedded()
+    try:
+        return Embedded(exif=metadata.exif_from_tiff(block))
     except ValueError:
         return Embedded(notes=[_DAMAGED_EXIF])
 
 
-def from_blocks(exif: bytes | None, xmp: bytes | None, icc: bytes | None) -> Embedded:
-    """Metadata as decoders of AVIF and HEIC give them; those have turned the pixels upright already."""
+def from_blocks(exif: bytes | None, xmp: bytes | None, icc: bytes | None, colours: bytes | None) -> Embedded:
+    """Metadata as decoders of AVIF and HEIC give them; those have turned the pixels upright already.
+
+    colours: what is said of them in the form of PNG's cICP chunk, which counts where there is no profile.
+    """
     raw = exif[4:] if exif and exif[:4] == b"\0\0\0\0" else exif
     found = upright(Embedded(exif=raw, xmp=xmp, icc=icc), turn_exif=True)
-    return replace(found, orientation=1)
+    texts = [("cICP", colours)] if colours and found.icc is None else []
+    return replace(found, orientation=1, texts=texts)

@@ -6,7 +6,7 @@ import threading
 from typing import Any, BinaryIO
 
 from runir.images import iptc, vips
-from runir.images.avif import with_exif
+from runir.images.avif import completed
 from runir.images.depth import Raw, squeeze
 from runir.images.embedded import EXIF_IN_JPEG, ICC_IN_JPEG, XMP_IN_JPEG
 from runir.images.messages import UnfitError, reason
@@ -16,6 +16,7 @@ from runir.images.png import PngEncoder
 JPEG_SEGMENT = 65533
 _ICC_PIECE = JPEG_SEGMENT - len(ICC_IN_JPEG) - 2
 _AVIF_EFFORT = 2
+_MATRIX_RGB, _MATRIX_YCBCR = 0, 6  # what libheif codes the samples with: without loss, and else
 _FLAGS = {b"ICCP": 0x20, b"EXIF": 0x08, b"XMP ": 0x04}
 _WEBP_ALPHA = 0x10
 
@@ -58,8 +59,10 @@ class VipsEncoder:
         if self._container == "WEBP":
             self._file.write(webp_with(bytes(self._whole), self._info))
         elif self._container == "AVIF":
-            whole = bytes(self._whole)
-            self._file.write(with_exif(whole, self._info.exif) if self._info.exif else whole)
+            info = self._info
+            colours = next((data for kind, data in info.texts if kind == "cICP"), None)
+            matrix = _MATRIX_RGB if info.alpha else _MATRIX_YCBCR
+            self._file.write(completed(bytes(self._whole), info.exif, colours, matrix))
 
     def abort(self) -> None:
         """Stop without a file."""

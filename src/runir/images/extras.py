@@ -5,6 +5,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from runir.images.boxes import cicp
 from runir.images.decode import ArrayRows
 from runir.images.depth import spread
 from runir.images.embedded import Embedded, from_blocks
@@ -33,7 +34,9 @@ def read_heic(file: BinaryIO, header: Header, max_pixels: int) -> tuple[ArrayRow
         raise UnfitError(f"the HEIC data are damaged, cut off or of a rare kind ({reason(fault)})") from fault
     if samples.ndim == 2:
         samples = samples[..., None]
-    found = from_blocks(heif.info.get("exif"), heif.info.get("xmp"), heif.info.get("icc_profile"))
+    nclx = heif.info.get("nclx_profile")
+    colours = cicp(nclx["color_primaries"], nclx["transfer_characteristics"]) if nclx else None
+    found = from_blocks(heif.info.get("exif"), heif.info.get("xmp"), heif.info.get("icc_profile"), colours)
     if samples.dtype == np.uint16:
         return ArrayRows(spread(samples, bits), bits), found
     return ArrayRows(samples, 8), found

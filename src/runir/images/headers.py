@@ -33,7 +33,9 @@ _LARGEST_TILE = 1 << 28
 _PALETTE, _ASSOCIATED = 3, 1
 _YCBCR, _JPEG_IN_TIFF = 6, (6, 7)
 _TIFF_COLOURS = frozenset({0, 1, 2, 3, 5, _YCBCR})
-_WHOLE = 1 << 28
+_SENSOR = frozenset({32803, 34892})  # values under a colour filter, and linear ones: TIFF/EP and DNG
+LARGEST_WHOLE = 1 << 28
+"""Pixels of what a decoder or encoder holds whole, at most."""
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
@@ -93,8 +95,8 @@ def check_size(header: Header, size: tuple[int, int], max_pixels: int) -> None:
     if width * height > max_pixels:
         what = f"{width} x {height} is more than the limit of {max_pixels} pixels"
         raise UnfitError(what, "raise the limit or cut it up")
-    if not header.streams and width * height > _WHOLE:
-        what = f"{width} x {height} is more than the {_WHOLE} pixels that can be decoded in one piece"
+    if not header.streams and width * height > LARGEST_WHOLE:
+        what = f"{width} x {height} is more than the {LARGEST_WHOLE} pixels that can be decoded in one piece"
         raise UnfitError(what, "convert it to a TIFF or PNG without interlacing first")
 
 
@@ -215,8 +217,10 @@ def _tiff(file: BinaryIO, head: bytes) -> Header:
     def first(tag: int, otherwise: int = 0) -> int:
         return (values[tag] or (otherwise,))[0]
 
-    if _DNG_VERSION in entries or head[8:10] == b"CR" or (first(_SUBFILE_TYPE) & 1 and _SUB_IFDS in entries):
-        # The first directory of a camera raw file is a small preview: not what a person wants restored.
+    preview = head[8:10] == b"CR" or (first(_SUBFILE_TYPE) & 1 and _SUB_IFDS in entries)
+    if _DNG_VERSION in entries or preview or first(ifd.PHOTOMETRIC) in _SENSOR:
+        # The first directory of a camera raw file is a small preview, not what a person wants restored; Pentax has
+        # what the sensor gave there.
         return Header("RAW", streams=False)
     if not values[ifd.WIDTH] or not values[ifd.HEIGHT]:
         raise UnfitError("the TIFF directory has no picture size")

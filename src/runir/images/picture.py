@@ -52,8 +52,11 @@ NAMES: Mapping[str, str] = MappingProxyType(
 
 
 Text = tuple[str, bytes]
-"""A comment of a JPEG file ("COM"), a text of a PNG file ("tEXt", "zTXt", "iTXt") or what one says of its colours
-without a profile ("gAMA", "cHRM", "sRGB", "cICP"), with the bytes it has there."""
+"""A comment of a JPEG file ("COM"), a text of a PNG file ("tEXt", "zTXt", "iTXt") or what a file says of its colours
+without a profile ("gAMA", "cHRM", "sRGB", "cICP"), with the bytes it has in JPEG or PNG."""
+
+COLOURS = frozenset({"gAMA", "cHRM", "sRGB", "cICP"})
+"""The kinds of texts that say how the colours are meant."""
 
 
 def dtype_of(bits: int) -> str:

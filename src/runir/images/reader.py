@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runir.errors import RunirError, UsageError
+from runir.images.boxes import colours_of
 from runir.images.decode import Rows, StoredRows, VipsRows
 from runir.images.depth import Raw, finite, to_float
 from runir.images.embedded import DAMAGED_PNG, Embedded, from_blocks, read_embedded
@@ -60,6 +61,8 @@ class PictureReader:
     """An open picture: what is known of it, and its rows. A context manager; made by `open_picture`."""
 
     info: PictureInfo
+    streams: bool
+    """Whether the decoder hands out rows without holding the whole picture."""
 
     def __init__(self, path: Path, max_pixels: int, scratch: Path | None) -> None:
         """See `open_picture`."""
@@ -70,6 +73,7 @@ class PictureReader:
             header = read_header(file, max_pixels)
             rows, found, notes = _opened(path, file, header, max_pixels)
         self._stored, self._orientation, self._scratch = rows, found.orientation, scratch
+        self.streams = header.streams
         self._upright: Rows | None = None
         turned = found.orientation >= 5
         self.info = PictureInfo(
@@ -207,7 +211,7 @@ def _opened(path: Path, file: BinaryIO, header: Header, max_pixels: int) -> tupl
     decoder = VipsRows(path, header, max_pixels, data=lean)
     notes = decoder.notes
     if header.format == "AVIF":
-        found = from_blocks(*decoder.blocks)
+        found = from_blocks(*decoder.blocks, colours_of(file))
         notes += ["several pictures: only the first was read"] if decoder.many else []
     if decoder.cmyk:
         found.icc = None  # the profile of the ink has been used up

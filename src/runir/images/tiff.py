@@ -21,6 +21,7 @@ _STRIP_OFFSETS, _SAMPLES, _ROWS, _STRIP_SIZES, _PREDICTOR, _EXTRA, _FORMAT = 273
 _STRIP_BYTES = 1 << 20
 _DEFLATE, _HORIZONTAL, _FLOATING, _UNASSOCIATED, _INCH, _UNSIGNED, _IEEE = 8, 2, 3, 2, 2, 1, 3
 _CLASSIC = 2**32 - 2**26
+_POINTERS = (ifd.EXIF_IFD, ifd.GPS_IFD)
 
 
 class TiffEncoder:
@@ -29,7 +30,7 @@ class TiffEncoder:
     def __init__(self, file: BinaryIO, info: PictureInfo, bits: int) -> None:
         """Begin a file at the start of `file`, which must be seekable, for `bits` (8, 16, 32) per channel.
 
-        `info.exif` must be a sound EXIF block (a damaged one raises ValueError).
+        `info.exif` must be a sound EXIF block (a damaged one raises ValueError before anything is written).
         """
         self._file, self._info, self._bits = file, info, bits
         self._bands = info.channels + info.alpha
@@ -42,6 +43,7 @@ class TiffEncoder:
         self._sizes: list[int] = []
         # Looked at here and not at the end, so that damage shows before any work is done.
         self._order, self._described = _described(info.exif) if info.exif else ("<", [])
+        self._below = _below(info.exif) if info.exif and self._big else {}
         if self._big:
             order = "II" if self._order == "<" else "MM"
             self._at = self._put(order.encode() + struct.pack(self._order + "HHHQ", 43, 8, 0, 0))
@@ -65,8 +67,8 @@ class TiffEncoder:
         """Write what is left and the directory, and make the header point to it."""
         if self._rows:
             self._strip(np.concatenate(self._waiting))
-        if self._big and self._info.exif:
-            self._described = self._moved(self._info.exif)
+        if self._big:
+            self._described = self._moved()
         self._align()
         place = self._at
         self._put(ifd.pack(self._fields(), self._order, place, big=self._big))
@@ -128,20 +130,16 @@ class TiffEncoder:
             (ifd.RESOLUTION_UNIT, ifd.SHORT, 1, self._numbers(ifd.SHORT, [_INCH])),
         ]
 
-    def _moved(self, exif: bytes) -> list[ifd.Field]:
+    def _moved(self) -> list[ifd.Field]:
         """Append the EXIF block's sub-directories in BigTIFF's form; return the fields of the main directory."""
-        block = ifd.open_block(exif)
         moved = []
         for tag, kind, count, raw in self._described:
-            if tag not in (ifd.EXIF_IFD, ifd.GPS_IFD):
+            if tag in self._below:
+                self._align()
+                moved.append((tag, ifd.LONG8, 1, self._numbers(ifd.LONG8, [self._at])))
+                self._put(ifd.pack(self._below[tag], self._order, self._at, big=True))
+            elif tag not in _POINTERS:
                 moved.append((tag, kind, count, raw))
-                continue
-            entries = block.directory(struct.unpack(self._order + "I", raw)[0])[0]
-            entries.pop(ifd.INTEROP_IFD, None)
-            inner = [(e.tag, e.kind, e.count, block.value(e)) for e in entries.values() if e.kind in ifd.CLASSIC]
-            self._align()
-            moved.append((tag, ifd.LONG8, 1, self._numbers(ifd.LONG8, [self._at])))
-            self._put(ifd.pack(inner, self._order, self._at, big=True))
         return moved
 
 
@@ -151,6 +149,17 @@ def _described(exif: bytes) -> tuple[str, list[ifd.Field]]:
     entries = block.directory(block.first)[0].values()
     kept = [e for e in entries if e.tag in metadata.DESCRIPTIVE and e.kind in ifd.CLASSIC]
     return block.order, [(e.tag, e.kind, e.count, block.value(e)) for e in kept]
+
+
+def _below(exif: bytes) -> dict[int, list[ifd.Field]]:
+    """Return the fields of an EXIF block's sub-directories, by the tags that point to them."""
+    block = ifd.open_block(exif)
+    entries, below = block.directory(block.first)[0], {}
+    for tag in _POINTERS:
+        if (where := block.pointer(entries.get(tag))) is not None:
+            inner = [e for e in block.directory(where)[0].values() if e.tag != ifd.INTEROP_IFD]
+            below[tag] = [(e.tag, e.kind, e.count, block.value(e)) for e in inner if e.kind in ifd.CLASSIC]
+    return below
 
 
 def _predicted(rows: Raw, order: str) -> bytes:

@@ -13,13 +13,15 @@ from runir.images import iptc
 from runir.images.depth import Raw, change_depth, depth_for
 from runir.images.embedded import EXIF_IN_JPEG, XMP_IN_JPEG
 from runir.images.encode import JPEG_SEGMENT, VipsEncoder
+from runir.images.headers import LARGEST_WHOLE
 from runir.images.messages import UnfitError, line
-from runir.images.picture import EXTENSIONS, NAMES, SUPPORTED, PictureInfo, Text, dtype_of
+from runir.images.picture import COLOURS, EXTENSIONS, NAMES, SUPPORTED, PictureInfo, Text, dtype_of
 from runir.images.place import Draft, check_free
 from runir.images.png import PngEncoder, png_extras
 from runir.images.tiff import TiffEncoder
 
 _LARGEST_SIDE = {"JPEG": 65500, "PNG": 2**31 - 1, "WEBP": 16383, "TIFF": 2**32 - 1, "AVIF": 65535}
+_WHOLE = frozenset({"WEBP", "AVIF"})  # their encoders want the whole picture
 _JPEG_ROOM = {
     "exif": JPEG_SEGMENT - len(EXIF_IN_JPEG),
     "xmp": JPEG_SEGMENT - len(XMP_IN_JPEG),
@@ -29,14 +31,15 @@ _JPEG_ICC_ROOM = 255 * (JPEG_SEGMENT - 14)
 _TEXTS = {
     "COM": "JPEG comment",
     **dict.fromkeys(("tEXt", "zTXt", "iTXt"), "PNG text"),
-    **dict.fromkeys(("gAMA", "cHRM", "sRGB", "cICP"), "PNG colour description"),
+    **dict.fromkeys(COLOURS, "colour description"),
 }
+_OF_RGB = bytes([0, 1])  # matrix and range: RGB over the full scale, as samples are here
 # What need not be said elsewhere: sRGB is what pictures without a profile are taken for.
 _OF_SRGB = {
     "gAMA": (struct.pack(">I", 45455),),
     "cHRM": (struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000),),
     "sRGB": tuple(bytes([intent]) for intent in range(4)),
-    "cICP": (bytes([1, 13, 0, 1]),),
+    "cICP": (bytes([1, 13, 0, 1]), bytes([1, 1, 0, 1])),  # the curve of video is shown as that of sRGB
 }
 
 
@@ -78,9 +81,10 @@ def create_picture(
     the container holds less. PNG and TIFF lose nothing, nor does WebP if the picture came from a lossless
     file; else `quality` (1 to 100) counts: JPEG and AVIF at full colour resolution. ICC, EXIF, XMP,
     IPTC and resolution go along where the container has room (WebP and AVIF have none for the resolution outside EXIF),
-    comments of JPEG and texts of PNG into a file of their own kind.
+    comments of JPEG and texts of PNG into a file of their own kind, descriptions of colours into PNG and AVIF.
 
-    Memory: PNG, TIFF and JPEG some rows; WebP and AVIF the whole picture, since their encoders want it.
+    Memory: PNG, TIFF and JPEG some rows; WebP and AVIF the whole picture, since their encoders want it; at most 2**28
+    pixels.
 
     Raises UsageError for an unknown ending or format, a quality or depth out of range, and a file that exists
     unless `overwrite`; RunirError when the picture does not fit the container.
@@ -94,6 +98,9 @@ def create_picture(
     if max(info.height, info.width) > _LARGEST_SIDE[container]:
         most = f"{NAMES[container]} can hold ({_LARGEST_SIDE[container]} a side)"
         raise RunirError(line(path, f"{info.width} x {info.height} is more than {most}", "write .png or .tif instead"))
+    if container in _WHOLE and info.height * info.width > LARGEST_WHOLE:
+        most = f"the {LARGEST_WHOLE} pixels that {NAMES[container]} can be encoded from in one piece"
+        raise RunirError(line(path, f"{info.width} x {info.height} is more than {most}", "write .tif or .png instead"))
     kept, notes = _fit(info, container)
     return PictureWriter(path, info, kept, container, bits, quality, overwrite, (*reduced, *notes))
 
@@ -214,8 +221,12 @@ def _fit(info: PictureInfo, container: str) -> tuple[PictureInfo, tuple[str, ...
         drop["icc"] = f"gray ICC profile dropped: {NAMES[container]} stores gray as RGB"
     if container in ("WEBP", "AVIF") and info.iptc:
         drop["iptc"] = f"IPTC data dropped: {NAMES[container]} cannot hold it"
-    texts = tuple(text for text in info.texts if _home(text) == container)
-    strange = (text for text in info.texts if _home(text) != container and text[1] not in _OF_SRGB.get(text[0], ()))
+    texts = tuple(text for text in info.texts if container in _homes(text))
+    outdone = {"gAMA", "cHRM", "sRGB"} if (info.icc and "icc" not in drop) or dict(texts).get("cICP") else set()
+    strange = (
+        text for text in info.texts
+        if text not in texts and text[0] not in outdone and text[1] not in _OF_SRGB.get(text[0], ())
+    )  # fmt: skip
     told = (
         f"{what} dropped: {NAMES[container]} cannot hold it" for what in dict.fromkeys(_TEXTS[k] for k, _ in strange)
     )
@@ -234,6 +245,9 @@ def _fit(info: PictureInfo, container: str) -> tuple[PictureInfo, tuple[str, ...
     return kept, tuple(notes)
 
 
-def _home(text: Text) -> str:
-    """The container that has a place for it."""
-    return "JPEG" if text[0] == "COM" else "PNG"
+def _homes(text: Text) -> tuple[str, ...]:
+    """The containers that have a place for it."""
+    kind, data = text
+    if kind == "cICP" and data[2:] == _OF_RGB:
+        return "PNG", "AVIF"
+    return ("JPEG",) if kind == "COM" else ("PNG",)

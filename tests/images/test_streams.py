@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from runir.errors import RunirError
-from runir.images import PictureInfo, create_picture, open_picture, read_picture, to_float, upright, write_picture
+from runir.images import PictureInfo, create_picture, open_picture, read_picture, to_float, write_picture
 from runir.images.reduce import view_starts, views
 
 Raw = NDArray[Any]
@@ -52,33 +52,6 @@ def test_rows_may_be_skipped(tmp_path: Path, ending: str) -> None:
     with open_picture(path) as reader:
         for top, bottom in [(20, 23), (70, 90)]:
             np.testing.assert_allclose(reader.rows(top, bottom)[0] / np.float32(255), whole[top:bottom], atol=1e-6)
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("limit", [0, 1 << 27])
-def test_turned_pictures_in_memory_and_by_way_of_a_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, orientation: int, limit: int
-) -> None:
-    monkeypatch.setattr(upright, "IN_MEMORY", limit)
-    monkeypatch.setattr(upright, "_STRIP", 4000)
-    samples = noise(61, 47, 3, np.uint16)
-    path = tmp_path / "a.tif"
-    tifffile.imwrite(path, samples, photometric="rgb", extratags=[(274, "H", 1, orientation, True)])
-    expected = upright.turn(samples, orientation)
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    with open_picture(path, scratch=scratch) as reader:
-        assert (reader.info.height, reader.info.width) == expected.shape[:2]
-        parts = [reader.rows(t, min(t + 17, reader.info.height))[0] for t in range(0, reader.info.height, 17)]
-        np.testing.assert_array_equal(np.concatenate(parts), expected)
-        small = reader.reduced(10)
-    assert list(scratch.iterdir()) == []
-    factor = -(-61 // 10)
-    full = expected[: 6 * factor, : 6 * factor] / 65535
-    assert np.isfinite(small).all()
-    if orientation == 1:
-        blocks = full.reshape(6, factor, 6, factor, 3).mean((1, 3))
-        np.testing.assert_allclose(small[:6, :6], blocks, atol=1e-5)
 
 
 @pytest.mark.parametrize(("height", "width", "side"), [(50, 80, 16), (80, 50, 80), (7, 300, 100), (5, 5, 100)])
@@ -203,31 +176,6 @@ def test_missing_rows_and_wrong_rows_are_faults_of_the_caller(tmp_path: Path, en
         with pytest.raises(ValueError, match=r"rows|alpha"), create_picture(path, INFO) as writer:
             writer.write(pixels, alpha)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_big_tiff_is_chosen_by_size_and_keeps_exif(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runir.images.tiff._CLASSIC", 1000)
-    exif = Image.Exif()
-    exif[271] = "A maker of cameras"
-    exif.get_ifd(0x8769)[34855] = 800
-    exif.get_ifd(0x8825)[2] = (1.0, 2.0, 3.5)
-    block = exif.tobytes().removeprefix(b"Exif\0\0")
-    samples = noise(700, 900, 3, np.uint16)
-    info = PictureInfo(700, 900, 3, "uint16", bits=16, exif=block, xmp=b"<x/>", dpi=(300.0, 150.0))
-    with create_picture(tmp_path / "a.tif", info) as writer:
-        writer.write(samples)
-    with tifffile.TiffFile(tmp_path / "a.tif") as file:
-        assert file.is_bigtiff
-        page = file.pages[0]
-        np.testing.assert_array_equal(page.asarray(), samples)
-        assert page.tags["Make"].value == "A maker of cameras"  # type: ignore[union-attr]
-        assert page.tags["ExifTag"].value["ISOSpeedRatings"] == 800  # type: ignore[union-attr]
-    after = read_picture(tmp_path / "a.tif")
-    assert (after.xmp, after.dpi) == (b"<x/>", (300.0, 150.0))
-    kept = Image.Exif()
-    kept.load(after.exif or b"")
-    assert kept.get_ifd(0x8769)[34855] == 800
-    assert kept.get_ifd(0x8825)[2] == (1.0, 2.0, 3.5)
 
 
 def test_not_finite_samples_pass_through_float_files_only(tmp_path: Path) -> None:

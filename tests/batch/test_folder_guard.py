@@ -34,6 +34,18 @@ def test_nothing_foreign_is_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "out" / names[3]).read_bytes() == b"retouched"
 
 
+def test_a_picture_is_added_whose_result_takes_the_name_of_another(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.jpg").write_bytes(b"first")
+    worker = Turner(endings={".jpg": ".png", ".png": ".png"})
+    assert counts(run(tmp_path, worker)) == (1, 0, 0, 0)
+    assert results(tmp_path / "out") == {"a.png": b"tsrif"}
+    (tmp_path / "in" / "a.png").write_bytes(b"second")
+    assert counts(run(tmp_path, worker)) == (2, 0, 0, 0)
+    assert results(tmp_path / "out") == {"a.jpg.png": b"tsrif", "a.png": b"dnoces"}
+    assert counts(run(tmp_path, worker)) == (0, 2, 0, 0)
+
+
 def test_another_folder_with_the_same_names_does_not_replace_results(tmp_path: Path) -> None:
     fill(tmp_path / "in", 2)
     run(tmp_path)

@@ -14,7 +14,9 @@ import pytest
 from PIL import Image
 
 from runir.api import Chosen
+from runir.batch.pictures import picture_worker
 from runir.cli.main import main
+from runir.inference.file import FileOptions
 from runir.inspection import Findings
 from standin import results
 
@@ -68,6 +70,23 @@ def test_a_result_equals_that_of_the_file_alone(photos: Path) -> None:
     assert run(photos) == 0
     assert main(["restore", str(photos / "a.png"), "-o", str(photos.parent / "alone.png"), "--model", MODEL]) == 0
     assert (photos.parent / "alone.png").read_bytes() == (photos.parent / "out" / "a.png").read_bytes()
+
+
+def test_what_is_held_whole_counts_whole(tmp_path: Path) -> None:
+    """By its decoder or its encoder, or because it has to be turned; else some rows count."""
+    picture = Image.fromarray(np.zeros((3000, 8, 3), np.uint8))
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    picture.save(tmp_path / "rows.jpg")
+    picture.save(tmp_path / "whole.jpg", progressive=True)
+    picture.save(tmp_path / "whole.webp")
+    picture.rotate(90, expand=True).save(tmp_path / "turned.jpg", exif=turned)
+    for format, rows in (("png", 8 * 1024), ("avif", 8 * 3000)):
+        worker = picture_worker(model=MODEL, details=FileOptions(format=format), threads=1)
+        costs = {path.name: worker.cost(path) for path in sorted(tmp_path.iterdir())}
+        assert costs == dict.fromkeys(["rows.jpg"], rows) | dict.fromkeys(
+            ["turned.jpg", "whole.jpg", "whole.webp"], 8 * 3000
+        )
 
 
 def test_another_format_and_models_by_looking(

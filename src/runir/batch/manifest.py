@@ -104,9 +104,12 @@ class Manifest:
         """Whether the result with this key (input hash, work) is there, as it was written."""
         return any((r.input, r.work) == key and self._intact(r) for r in self._done.get(output, ()))
 
-    def is_ours(self, root: str, path: str, output: str) -> bool:
-        """Whether what stands at `output` is a result that was made from this very path, not changed since."""
-        return any((r.root, r.path) == (root, path) and self._intact(r) for r in self._done.get(output, ()))
+    def is_ours(self, root: str, output: str) -> bool:
+        """Whether what stands at `output` is a result that was made from this folder, not changed since.
+
+        Of whichever picture: when one is added whose result takes that name, the other's gets a longer one.
+        """
+        return any(r.root == root and self._intact(r) for r in self._done.get(output, ()))
 
     def _intact(self, record: Record) -> bool:
         path = self._folder / record.output

@@ -60,9 +60,10 @@ class PictureWorker:
         try:
             with open_picture(path, max_pixels=self._details.max_pixels) as reader:
                 height, width = reader.info.height, reader.info.width
+                whole = not reader.streams or reader.turned
         except RunirError:
             return 0
-        whole = EXTENSIONS[self.endings[ending]] in _HELD_WHOLE
+        whole |= EXTENSIONS[self.endings[ending]] in _HELD_WHOLE
         return width * (height if whole else min(height, _ROWS))
 
     def load(self, source: Path, result: Path) -> Opened:

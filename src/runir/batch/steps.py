@@ -110,7 +110,7 @@ class Steps(Generic[Item]):
             target.lstat()
         except (FileNotFoundError, NotADirectoryError):
             return self._overwrite
-        if target.is_dir() or not (self._overwrite or self._manifest.is_ours(self._root, job.name, job.output)):
+        if target.is_dir() or not (self._overwrite or self._manifest.is_ours(self._root, job.output)):
             raise taken(target)
         return True
 

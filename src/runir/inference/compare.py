@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from runir.images import Picture, finite, open_picture, to_float, write_picture
+from runir.images.picture import COLOURS
 from runir.images.reduce import block_means
 from runir.inference.part import Region
 from runir.inference.restorer import Array, as_rgb
@@ -32,32 +33,37 @@ def compare(
         region: the part of `before` to show.
         overwrite: whether an existing target may be replaced.
 
-    Larger views are shrunk to 1600 pixels. Raises UsageError or RunirError as reading and writing do.
+    Larger views are shrunk to 1600 pixels; two gray ones stay gray. Raises UsageError or RunirError as reading and
+    writing do.
     """
     views = [_view(before, region), _view(after, None)]
     with open_picture(after) as reader:
-        icc = reader.info.icc
+        icc, texts = reader.info.icc, tuple(text for text in reader.info.texts if text[0] in COLOURS)
+    if any(view.shape[2] == 3 for view in views):
+        views = [as_rgb(view) for view in views]
+        icc = None if icc and icc[16:20] == b"GRAY" else icc
     height, width = (min(sizes) for sizes in zip(*(v.shape[:2] for v in views), strict=True))
     left, right = (v[:height, :width] for v in views)
     if style == "side":
-        shown = np.concatenate((left, np.ones((height, GAP, 3), np.float32), right), axis=1)
+        shown = np.concatenate((left, np.ones((height, GAP, left.shape[2]), np.float32), right), axis=1)
     else:
         shown = left.copy()
         middle = width // 2
         shown[:, middle:] = right[:, middle:]
         shown[:, max(0, middle - LINE // 2) : middle + LINE // 2] = 1
-    write_picture(Picture(np.ascontiguousarray(shown), icc=icc, lossless=False), target, overwrite=overwrite)
+    picture = Picture(np.ascontiguousarray(shown), icc=icc, texts=texts, lossless=False)
+    write_picture(picture, target, overwrite=overwrite)
 
 
 def _view(path: Path, region: Region | None) -> Array:
     with open_picture(path) as reader:
         info = reader.info
         if region is None and max(info.height, info.width) > SIDE:
-            return as_rgb(reader.reduced(SIDE)).clip(0, 1)
+            return reader.reduced(SIDE).clip(0, 1)
         part = (region or Region(0, 0, info.width, info.height)).inside(info.height, info.width)
         step, end = -(-max(part.height, part.width) // SIDE), part.y + part.height
         strips = []
         for top in range(part.y, end, step * STRIP):
             rows, _ = reader.rows(top, min(end, top + step * STRIP))
             strips.append(block_means(to_float(rows[:, part.x : part.x + part.width]), step))
-    return as_rgb(finite(np.concatenate(strips))[0]).clip(0, 1)
+    return finite(np.concatenate(strips))[0].clip(0, 1)

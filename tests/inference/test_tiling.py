@@ -75,3 +75,15 @@ def test_a_second_model_shares_the_statistics_of_what_the_first_made(tmp_path: P
     restore_file(models, source, tmp_path / "both.tif")
     expected = models[1](models[0](read_picture(source).pixels))
     assert psnr(read_picture(tmp_path / "both.tif").pixels, expected.clip(0, 1), peak=1.0) > 38
+
+
+def test_a_model_behind_the_brightened_picture_shares_the_statistics_of_that(tmp_path: Path) -> None:
+    """Not those of views that were each brightened as a picture by itself."""
+    photo = read_picture(ROOT / "tests/data/house.webp").pixels
+    photo = np.tile(np.concatenate([photo, photo[:, ::-1]], axis=1), (3, 3, 1))[:1100, :1400]
+    dark = photo * np.geomspace(1, 0.01, 1400, dtype=np.float32)[:, None]
+    source, models = tmp_path / "dark.tif", [Restorer("run-t.lowlight"), Restorer("run-t.derain")]
+    write_picture(Picture(dark), source, bit_depth=32)
+    restore_file(models, source, tmp_path / "both.tif")
+    expected = models[1](models[0](read_picture(source).pixels))
+    assert psnr(read_picture(tmp_path / "both.tif").pixels, expected, peak=1.0) > 67

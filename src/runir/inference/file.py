@@ -157,12 +157,12 @@ class FileWork:
             first.engine if first else "", first.device if first else "", first.precision if first else "",
             float(self.options.strength), self.region.width, self.region.height,
             round(time.perf_counter() - self._begun, 3),
-            (*self.info.notes, *self._notes, *self._part.notes, *self._writer.notes),
+            () if self._unchanged else (*self.info.notes, *self._notes, *self._part.notes, *self._writer.notes),
         )  # fmt: skip
 
     def _all_of(self, restorers: Sequence[Restorer], picture: Array) -> Array:
         for restorer in restorers:
-            picture = restorer(picture, strength=self.options.strength)
+            picture = restorer(picture, strength=self.options.strength, reduced=self._part.reduced)
         return picture
 
     def _chained(self, progress: Progress | None) -> Iterator[Array]:

@@ -106,6 +106,7 @@ class Restorer:
         tta: bool = False,
         progress: Progress | None = None,
         notes: list[str] | None = None,
+        reduced: Callable[[int], Array] | None = None,
     ) -> Array:
         """Restore one picture.
 
@@ -114,6 +115,8 @@ class Restorer:
                 clipped). Not changed.
             strength: s in [0, 1]; the result is x + s (f(x) - x).
             tta, progress, notes: see `stream`.
+            reduced: where the picture is part of a larger one, that of the larger one (see Source): what the exposure
+                goes by.
 
         Returns:
             A new float32 array of the picture's shape, not clipped.
@@ -126,7 +129,7 @@ class Restorer:
         if strength == 0:
             return source.reshape(np.shape(picture)).copy()
         result, top = np.empty(source.shape, np.float32), 0
-        for _, rows in self.stream(_Held(source), strength=strength, tta=tta, progress=progress, notes=notes):
+        for _, rows in self.stream(_Held(source, reduced), strength=strength, tta=tta, progress=progress, notes=notes):
             result[top : top + len(rows)] = rows
             top += len(rows)
         return result.reshape(np.shape(picture))
@@ -258,15 +261,15 @@ def _all_ways(engine: Engine, tile: Array, shared: Statistics | None) -> Array:
 class _Held:
     """A picture in memory as a Source."""
 
-    def __init__(self, picture: Array) -> None:
-        self._picture = picture
+    def __init__(self, picture: Array, reduced: Callable[[int], Array] | None = None) -> None:
+        self._picture, self._reduced = picture, reduced
         self.height, self.width, self.channels = picture.shape
 
     def rows(self, top: int, bottom: int) -> Array:
         return self._picture[top:bottom]
 
     def reduced(self, side: int) -> Array:
-        return shrink(self._picture, side)
+        return shrink(self._picture, side) if self._reduced is None else self._reduced(side)
 
     def views(self, side: int, count: int) -> list[Array]:
         return [] if max(self.height, self.width) <= side else views(self._picture, side, count)

@@ -66,6 +66,17 @@ def test_the_report_says_what_was_done() -> None:
     assert "![" not in markdown(RESULTS, SETTING, "photos", "A processor", {}, "")
 
 
+def test_networks_that_are_told_another_noise_are_pointed_out() -> None:
+    told = [*RESULTS, replace(result("drunet.pth", "checkpoint", (1.0,), 25.0), told_sigma=15.0)]
+    weights = {row[0]: row[1] for row in map(cells, table(told).splitlines())}
+    assert (weights["drunet.pth"], weights["net.pth (failed)"]) == ("given, told 15", "given")
+    note = "drunet.pth: spandrel tells this network that pictures have awgn:15; "
+    text = markdown(told, SETTING, "photos", "A processor", {}, "")
+    assert f"- {note}they have awgn:25, so this is no fair test." in text
+    assert f"- {note}that is what they have." in markdown(told, replace(SETTING, degradation="awgn:15"), "", "", {}, "")
+    assert "spandrel tells" not in markdown(RESULTS, SETTING, "photos", "A processor", {}, "")
+
+
 def test_the_csv_has_every_digit() -> None:
     rows = list(csv.DictReader(io.StringIO(as_csv(RESULTS, SETTING))))
     assert [row["method"] for row in rows] == ["BM3D", "run-t.denoise", "NAFNet", "net.pth"]

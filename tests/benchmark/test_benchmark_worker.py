@@ -90,6 +90,7 @@ def test_a_method_is_timed_and_scored_as_evaluate_would(small: Path) -> None:
     assert good.psnr == pytest.approx(expected.psnr, abs=1e-3)
     assert good.input_psnr == expected.input_psnr
     assert good.engine == "openvino"
+    assert good.told_sigma is None
     assert good.parameters == restorer.card.parameters
     assert len(good.seconds) >= 3
     assert good.median is not None
@@ -148,11 +149,11 @@ class Descriptor(SimpleNamespace):
         return out
 
 
-def foreign(network: torch.nn.Module) -> ForeignModel:
+def foreign(network: torch.nn.Module, name: str = "Net") -> ForeignModel:
     said = Descriptor(
         model=network, input_channels=3, output_channels=3, purpose="Restoration", scale=1, tags=["a", "b"],
         size_requirements=SimpleNamespace(minimum=0, multiple_of=1), tiling=SimpleNamespace(name="SUPPORTED"),
-        architecture=SimpleNamespace(name="Net"),
+        architecture=SimpleNamespace(name=name),
     )  # fmt: skip
     return described(said, "net", "net", "")
 
@@ -164,9 +165,15 @@ def test_converted_networks_compute_the_same_without_pytorch(tmp_path: Path) -> 
     restore, about = build_method(job, lambda *_, **__: None)
     picture = np.random.default_rng(0).random((20, 30, 3), np.float32)
     np.testing.assert_allclose(restore(picture), picture / 2, atol=1e-6)
-    assert about == {"engine": "openvino", "parameters": 0}
+    assert about == {"engine": "openvino", "parameters": 0, "told_sigma": None}
     assert not convert(foreign(Gamma()), tmp_path)
     assert not convert(open_model("run-t.denoise"), tmp_path)
+
+
+def test_what_a_network_is_told_outlives_its_conversion(tmp_path: Path) -> None:
+    assert convert(foreign(Half(), "DRUNet"), tmp_path)
+    job = Job("time", "converted", str(tmp_path), 1, "awgn:25", 0, "awgn-rgb", ())
+    assert build_method(job, lambda *_, **__: None)[1]["told_sigma"] == 15
 
 
 @pytest.mark.spandrel

@@ -16,7 +16,7 @@ import runir
 from runir.cli.main import main
 from runir.errors import RunirError, UsageError
 from runir.images import read_picture
-from runir.inference.foreign import open_model, read_checkpoint
+from runir.inference.foreign import open_model, read_checkpoint, told_sigma
 from runir.weights.registry import HOME
 
 DATA = Path(__file__).parents[1] / "data"
@@ -127,8 +127,19 @@ def test_the_card_says_what_is_known(install: Install) -> None:
     assert "channel by channel" in card.description
     assert "tiles may show" in card.description
     assert card.macs_per_pixel == 0  # not counted
+    assert "told" not in card.description
     path.write_bytes(b"other numbers")
     assert read_checkpoint(path).card.onnx_sha256 != card.onnx_sha256  # a folder's run is done again
+
+
+@pytest.mark.parametrize(("architecture", "tags"), [("DRUNet", ["4nb"]), ("DnCNN", ["FDnCNN", "64nc", "20nb"])])
+def test_networks_that_are_told_the_noise_say_so(install: Install, architecture: str, tags: list[str]) -> None:
+    card = read_checkpoint(install(Descriptor(architecture=SimpleNamespace(name=architecture), tags=tags))).card
+    assert "told noise of sigma 15, whatever the picture has" in card.description
+    assert told_sigma(card.network) == 15
+    blind = read_checkpoint(install(Descriptor(architecture=SimpleNamespace(name="DnCNN"), tags=["64nc"]))).card
+    assert "told" not in blind.description
+    assert told_sigma(open_model("run-t.denoise").card.network) is None
 
 
 class Broken(torch.nn.Module):

@@ -43,7 +43,8 @@ def _row(result: Result) -> tuple[str, ...]:
     speed = ("", "") if median is None else (_seconds(median), _range(result))
     memory = "" if result.peak_bytes is None else f"{result.peak_bytes / 1e6:.0f}"
     size = f"{result.parameters:,}" if result.parameters else ""
-    return (name, method.weights, result.engine, size, *_quality(result.psnr, result.ssim), *speed, memory)
+    told = "" if result.told_sigma is None else f", told {result.told_sigma:g}"
+    return (name, method.weights + told, result.engine, size, *_quality(result.psnr, result.ssim), *speed, memory)
 
 
 def _quality(psnr: float | None, ssim: float | None) -> tuple[str, str]:
@@ -73,12 +74,12 @@ def markdown(
         "",
         table(results),
         "",
-        *_notes(results, left_out),
+        *_notes(results, setting.degradation, left_out),
     ]
     return "\n".join([*lines, *(["", f"![PSNR against time]({plot})"] if plot else [])]) + "\n"
 
 
-def _notes(results: Sequence[Result], left_out: Mapping[str, str]) -> list[str]:
+def _notes(results: Sequence[Result], degradation: str, left_out: Mapping[str, str]) -> list[str]:
     kinds = {result.method.kind for result in results}
     notes = [
         f"s/Mpx: seconds per megapixel, the median of the runs on one picture of {SIDE} x {SIDE} pixels made from the "
@@ -87,6 +88,13 @@ def _notes(results: Sequence[Result], left_out: Mapping[str, str]) -> list[str]:
     ]
     if "classical" in kinds:
         notes.append("Told sigma: the classical denoisers are given the noise's strength; our networks find it out.")
+    for result in results:
+        if result.told_sigma is not None:
+            told = f"awgn:{result.told_sigma:g}"
+            fair = (
+                "that is what they have" if degradation == told else f"they have {degradation}, so this is no fair test"
+            )
+            notes.append(f"{result.method.name}: spandrel tells this network that pictures have {told}; {fair}.")
     if "random" in kinds:
         notes.append("Random: time and memory of the architecture; with random weights there is no PSNR to speak of.")
     if any(result.method.name == "BM3D" for result in results):

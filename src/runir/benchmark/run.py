@@ -39,7 +39,8 @@ class Result:
     """What was measured of one method; None: not, or not yet.
 
     seconds: per megapixel, of each run that counts. peak_bytes: of its process, Python and libraries included.
-    psnr (dB), ssim, input_psnr, input_ssim: means over the pictures. error: why it failed, or empty.
+    psnr (dB), ssim, input_psnr, input_ssim: means over the pictures. told_sigma: the noise that a network of others is
+    told of, whatever the pictures have, see `runir.inference.foreign.told_sigma`. error: why it failed, or empty.
     """
 
     method: Method
@@ -51,6 +52,7 @@ class Result:
     ssim: float | None = None
     input_psnr: float | None = None
     input_ssim: float | None = None
+    told_sigma: float | None = None
     error: str = ""
 
     @property
@@ -120,7 +122,9 @@ class _Run:
                 self._convert(replace(moment, what="convert"))
             told = self._work(moment)
             seconds = tuple(told["seconds_per_megapixel"])
-            result = Result(method, told["engine"], told["parameters"], seconds, told["peak_bytes"])
+            result = Result(
+                method, told["engine"], told["parameters"], seconds, told["peak_bytes"], told_sigma=told["told_sigma"]
+            )
         except RunirError as error:
             result = replace(result, error=str(error))
         self._watch(replace(moment, ended=result))

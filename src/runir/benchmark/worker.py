@@ -28,7 +28,7 @@ from runir.errors import RunirError, UsageError
 from runir.evaluation import evaluate, get_protocol
 from runir.evaluation.pairs import read_pixels
 from runir.inference import Restorer
-from runir.inference.foreign import ForeignModel, open_model
+from runir.inference.foreign import ForeignModel, open_model, told_sigma
 from runir.weights import Model
 from runir.weights.card import read_card, write_card
 from runir.weights.registry import CARD
@@ -69,7 +69,7 @@ def build_method(job: Job, tell: Tell) -> tuple[Restore, dict[str, Any]]:
         degradation = parse_degradation(job.degradation)
         assert isinstance(degradation, Awgn)  # choose_methods saw to it
         restore = CLASSICAL[job.source].build(degradation.sigma, job.threads)
-        return restore, {"engine": CLASSICAL[job.source].package, "parameters": 0}
+        return restore, {"engine": CLASSICAL[job.source].package, "parameters": 0, "told_sigma": None}
     model = _model(job)
     # All networks in OpenVINO, so that it is they that are compared; PyTorch for those that it could not convert.
     converted = isinstance(model, Model) or model.converted is not None
@@ -81,7 +81,9 @@ def build_method(job: Job, tell: Tell) -> tuple[Restore, dict[str, Any]]:
     def restore_tiles(picture: Array) -> Array:
         return restorer(picture, progress=tiles)
 
-    return restore_tiles, {"engine": restorer.engine, "parameters": restorer.card.parameters}
+    card = restorer.card
+    sigma = told_sigma(card.network)
+    return restore_tiles, {"engine": restorer.engine, "parameters": card.parameters, "told_sigma": sigma}
 
 
 def _model(job: Job) -> Model | ForeignModel:

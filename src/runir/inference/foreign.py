@@ -23,6 +23,7 @@ CHECKPOINTS = (".pth", ".ckpt", ".safetensors")
 TILE, OVERLAP = 512, 32  # as runir's own; a larger tile where a network needs one
 FARTHEST = 1.0  # mean change of a tile that is still believed: these networks also brighten what is nearly black
 PROBE = 64  # pixels: sides of the picture that every network is tried on
+SPANDREL_SIGMA = 15.0  # of 255: what spandrel tells networks that want to know the noise's strength
 DAMAGED = (AttributeError, EOFError, IndexError, KeyError, OSError, RuntimeError, TypeError, ValueError)
 
 
@@ -159,12 +160,15 @@ def described(descriptor: Any, name: str, where: str, sha256: str) -> ForeignMod
     needs = descriptor.size_requirements
     side = max(TILE, needs.minimum)
     tags = f" ({', '.join(descriptor.tags)})" if descriptor.tags else ""
+    network = {"architecture": descriptor.architecture.name, "tags": list(descriptor.tags)}
+    sigma = told_sigma(network)
+    told = "" if sigma is None else f"; told noise of sigma {sigma:g}, whatever the picture has"
     gray = "; for gray, so colour goes channel by channel" if descriptor.input_channels == 1 else ""
     whole = "; tiles may show, by its nature" if descriptor.tiling.name == "DISCOURAGED" else ""
     card = ModelCard(
         name=name,
         task="restoration",
-        description=f"{descriptor.architecture.name}{tags}, read by spandrel{gray}{whole}",
+        description=f"{descriptor.architecture.name}{tags}, read by spandrel{told}{gray}{whole}",
         licence="its author's",
         date="",
         recipe="its author's",
@@ -175,10 +179,19 @@ def described(descriptor: Any, name: str, where: str, sha256: str) -> ForeignMod
         overlap=OVERLAP,
         onnx_sha256=sha256,
         safetensors_sha256=sha256,
-        network={"architecture": descriptor.architecture.name, "tags": list(descriptor.tags)},
+        network=network,
         residual_limit=FARTHEST,
     )
     return ForeignModel(card, ForeignNetwork(descriptor))
+
+
+def told_sigma(network: Mapping[str, Any]) -> float | None:
+    """The noise (sigma, of 255) that spandrel tells a network for noise of known strength; None for all others.
+
+    network: of its card.
+    """
+    told = network.get("architecture") == "DRUNet" or "FDnCNN" in network.get("tags", ())
+    return SPANDREL_SIGMA if told else None
 
 
 def _unfit(descriptor: Any) -> str:

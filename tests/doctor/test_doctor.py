@@ -14,7 +14,7 @@ import pytest
 
 import runir
 from runir.cli.main import main
-from runir.doctor import Report, diagnose, installed, machine, speed
+from runir.doctor import Report, diagnose, installed, machine, report, speed
 from runir.doctor.features import NAMES, Processor, from_cpuinfo, from_sysctl
 from runir.doctor.hints import hints
 from runir.doctor.installed import Engine, Weight
@@ -125,6 +125,27 @@ def test_an_engine_that_does_not_work_is_noticed(
     run = measure("openvino", "cpu", "f32", seconds=0)
     assert expected in run.error
     assert run.megapixels_per_second == 0
+
+
+@pytest.mark.parametrize(
+    ("bf16", "provider", "runs"),
+    [(False, "CPU", 1), (True, "CPU", 2), (False, "CUDA", 2), (True, "CUDA", 3)],
+)
+def test_all_that_is_timed_takes_five_seconds_together(
+    monkeypatch: pytest.MonkeyPatch, bf16: bool, provider: str, runs: int
+) -> None:
+    timed: list[float] = []
+
+    def note(engine: str, device: str, precision: Any, seconds: float) -> Run:
+        timed.append(seconds)
+        chosen = ("onnxruntime", "cuda") if provider == "CUDA" else ("openvino", "cpu")
+        return Run(*(chosen if engine == "auto" else (engine, device)), precision, "m", 1.0)
+
+    monkeypatch.setattr(speed, "measure", note)
+    engines = (Engine("openvino", ("CPU",)), Engine("onnxruntime", (f"{provider}ExecutionProvider",)))
+    report._runs(engines, bf16, speed.SECONDS)
+    assert sum(timed) == pytest.approx(5)
+    assert len([seconds for seconds in timed if seconds]) == runs
 
 
 FINE = Report(

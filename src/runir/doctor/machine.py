@@ -12,7 +12,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from runir.inference.engines import available_threads, cache_folder, cgroup_quota
+from runir.inference.engines import cache_folder
+from runir.inference.threads import available_threads, cgroup_quota
 
 TCMALLOC = ("libtcmalloc_minimal.so.4", "libtcmalloc.so.4")
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")

@@ -11,6 +11,7 @@ from runir._version import __version__
 from runir.doctor import features, installed, machine, speed
 from runir.doctor.hints import hints
 from runir.errors import RunirError
+from runir.inference.devices import PROVIDERS, UNASKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,8 @@ class Report:
 
 
 def diagnose(seconds: float = speed.SECONDS) -> Report:
-    """Look at everything, and let each engine work for `seconds`. Raises nothing for what is broken: see `problems`."""
+    """Look at everything, and let the engines work for `seconds`, all together. Raises nothing for what is broken: see
+    `problems`."""
     threads = machine.threads()  # first: what is busy now is not us
     libvips, problems = None, []
     try:
@@ -90,11 +92,14 @@ def _with_bf16(processor: features.Processor, engines: tuple[installed.Engine, .
 def _runs(engines: tuple[installed.Engine, ...], bf16: bool, seconds: float) -> tuple[speed.Run, ...]:
     """What is chosen by itself, the CPU in each precision it has, and ONNX Runtime, which others may ask for."""
     there = {engine.name for engine in engines if engine.devices}
-    runs = [speed.measure("auto", "auto", "f32", seconds)]
+    bf16 = bf16 and "openvino" in there
+    accelerated = any(PROVIDERS[device] in engine.devices for engine in engines for device in UNASKED)
+    each = seconds / (1 + (accelerated and "openvino" in there) + bf16)
+    runs = [speed.measure("auto", "auto", "f32", each)]
     if "openvino" in there and (runs[0].engine, runs[0].device) != ("openvino", "cpu") and not runs[0].error:
-        runs.append(speed.measure("openvino", "cpu", "f32", seconds))
-    if "openvino" in there and bf16:
-        runs.append(speed.measure("openvino", "cpu", "bf16", seconds))
+        runs.append(speed.measure("openvino", "cpu", "f32", each))
+    if bf16:
+        runs.append(speed.measure("openvino", "cpu", "bf16", each))
     if "onnxruntime" in there and runs[0].engine != "onnxruntime":
         runs.append(speed.measure("onnxruntime", "cpu", "f32", seconds=0))
     return tuple(runs)

@@ -16,7 +16,7 @@ from runir.inference.engines import Precision
 
 SIGMA = 25 / 255
 LEAST_GAIN = 2.0  # times less error after than before; the smallest network has about five
-SECONDS = 1.5  # of measuring, for each engine and precision
+SECONDS = 5.0  # of measuring, all engines and precisions together
 _COPIED = 64 << 20
 Array = NDArray[np.float32]
 

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from runir.cli.main import main
-from runir.data.degrade import build_degrade
+from runir.data.degrade import GaussianNoise, build_degrade
 from runir.degradations import parse_degradation
 from runir.errors import UsageError
 from runir.training.checkpoint import load_tensors
@@ -128,9 +128,19 @@ def test_clean_pictures_are_degraded_as_the_model_knows_it(base: Model, project:
     done = fine_tune(str(base.folder), [project / "data"], project / "tuned", assignments=QUICK)
     assert done is not None
     recipe = load_recipe(project / "tuned" / "run" / "recipe.toml")
-    assert recipe.data.degradation == {"name": "awgn", "sigma": [25.0, 25.0]}
+    assert recipe.data.degradation == GaussianNoise(sigma=(25.0, 25.0)).table()
     assert recipe.validation.levels == ("awgn:25",)
     assert (project / "tuned" / "run" / "held_out.txt").read_text().split() == ["p2.png", "p7.png"]
+
+
+def test_another_degradation_does_not_get_the_models_parameters(base: Model, project: Path) -> None:
+    words = ("data.degradation.name='rain'", "data.degradation.heavy=1.0", "seed=5")
+    recipe = fine_tuning_recipe(str(base.folder), [project / "data"], project / "tuned", assignments=words)
+    assert recipe.data.degradation == {"name": "rain", "heavy": 1.0}
+    build_degrade(recipe.data.degradation)
+    words = ("data.degradation.name='awgn'", "data.degradation.gray=0.5")
+    recipe = fine_tuning_recipe(str(base.folder), [project / "data"], project / "tuned", assignments=words)
+    assert build_degrade(recipe.data.degradation) == GaussianNoise(sigma=(25.0, 25.0), gray=0.5)
 
 
 @pytest.mark.parametrize("name", [model.card.name for model in list_models()])
@@ -185,7 +195,14 @@ def test_what_cannot_be_tuned_is_refused(base: Model, project: Path, pairs: Path
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["r.toml", "--from", "run-t.denoise"], ["r.toml", "--hours", "1"], ["r.toml", "--licence", "CC0"]]
+    "words",
+    [
+        [],
+        ["r.toml", "--from", "run-t.denoise"],
+        ["r.toml", "--hours", "1"],
+        ["r.toml", "--licence", "CC0"],
+        ["--from", "run-t.denoise", "--resume", "--hours", "1"],
+    ],
 )
 def test_wrong_usage_is_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", *words]) == 2

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from torch import Tensor
 
 from runir.errors import UsageError
@@ -64,9 +65,9 @@ def same_log(ours: str, theirs: str) -> None:
 def stop_one_process(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     steps = Trainer.train_step
 
-    def stopped(self: Trainer, degraded: Tensor, clean: Tensor) -> tuple[Tensor, Tensor]:
+    def stopped(self: Trainer, *batch: Tensor) -> tuple[Tensor, Tensor]:
         self._stop = self.step == step
-        return steps(self, degraded, clean)
+        return steps(self, *batch)
 
     monkeypatch.setattr(Trainer, "train_step", stopped)
 
@@ -83,6 +84,32 @@ def test_two_processes_train_log_and_score_as_one(project: Path, capsys: pytest.
     other = distances(weights(project, "other"), weights(project, "one"))
     for name, distance in distances(weights(project, "two"), weights(project, "one")).items():
         assert distance < min(0.05, 0.1 * other[name]), name
+
+
+def test_two_processes_share_out_what_the_exposure_curve_sees(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for side in ("input", "target"):
+        (project / "data" / side).mkdir()
+    for path in (project / "data").glob("*.png"):
+        with Image.open(path) as image:
+            image.save(project / "data" / "target" / path.name)
+            image.point([v // 4 for v in range(256)] * 3).save(project / "data" / "input" / path.name)
+    settings = [
+        "model.network.exposure=true",
+        "data.kind='pairs'",
+        "schedule.steps=3",
+        "log_every=1",
+        "validation.every=0",
+    ]
+    train(project, "one", *settings)
+    alone = capsys.readouterr().out
+    text = two(project, "two", *settings)
+    assert logged(alone)["step"] == [1, 2, 3]
+    same_log(text, alone)
+    ours, theirs = weights(project, "two"), weights(project, "one")
+    assert any(name.startswith("exposure.") for name in theirs)
+    assert max(distances(ours, theirs).values()) < 0.05
 
 
 @pytest.mark.parametrize("first", ["one", "two"])

@@ -83,8 +83,9 @@ def test_signals_stop_between_steps(stop: str, project: Path) -> None:
     script = "import sys; from runir.cli.main import main; sys.exit(main())"
     command = [sys.executable, "-c", script, "train", str(project / "tiny.toml"), "--data", str(project / "data")]
     command += ["--out", str(project / "stopped"), "--allocator", "system"]
+    command += [word for setting in settings for word in ("--set", setting)]
     process = subprocess.Popen(
-        [*command, *(word for setting in settings for word in ("--set", setting))],
+        command,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     deadline = time.monotonic() + 120

@@ -17,10 +17,10 @@ recipe, data, out, assignments, resume, stop = (json.loads(word) for word in sys
 steps = Trainer.train_step
 
 
-def stopped(self: Trainer, *batch: Tensor) -> tuple[Tensor, Tensor]:
+def stopped(self: Trainer, degraded: Tensor, clean: Tensor, *cells: Tensor) -> tuple[Tensor, Tensor]:
     last = os.environ["RANK"] == str(int(os.environ["WORLD_SIZE"]) - 1)
     self._stop = self._stop or (self.step == stop and last)
-    return steps(self, *batch)
+    return steps(self, degraded, clean, *cells)
 
 
 Trainer.train_step = stopped  # type: ignore[method-assign]

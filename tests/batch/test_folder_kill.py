@@ -16,7 +16,7 @@ import pytest
 from runir.batch.folder import LOCK, WORK, held_folder, move_into_place
 from runir.batch.manifest import MANIFEST
 from runir.errors import RunirError
-from standin import Turner, fill, results
+from standin import fill, results, run, turned
 
 SCRIPT = Path(__file__).with_name("standin.py")
 
@@ -74,22 +74,49 @@ def test_killed_at_any_moment_and_resumed(tmp_path: Path, kills: int) -> None:
     assert not (tmp_path / "out" / WORK).exists()
 
 
-def test_killed_between_the_record_and_the_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The two places where a kill could make a lie of the manifest, hit exactly."""
-    from runir.batch import restore_folder, steps
+KILLED = """
+import os, sys
+from pathlib import Path
+from runir.batch import manifest, restore_folder, steps
+from standin import Turner
 
+append, move = manifest.Manifest.append, steps.move_into_place
+
+def append_or_die(self, record):
+    if sys.argv[2] == "before the record" and record.path == sys.argv[3]:
+        os._exit(9)
+    append(self, record)
+    if sys.argv[2] == "inside the record" and record.path == sys.argv[3]:
+        os.truncate(self._path, self._path.stat().st_size - 9)
+        os._exit(9)
+
+def move_or_die(temporary, target, replace):
+    if sys.argv[2] == "before the name" and target.name == sys.argv[3]:
+        os._exit(9)
+    move(temporary, target, replace)
+    if sys.argv[2] == "after the name" and target.name == sys.argv[3]:
+        os._exit(9)
+
+manifest.Manifest.append, steps.move_into_place = append_or_die, move_or_die
+folder = Path(sys.argv[1])
+restore_folder(folder / "in", folder / "out", Turner(), recursive=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("place", "there"),
+    [("before the record", 0), ("inside the record", 0), ("before the name", 0), ("after the name", 1)],
+)
+def test_killed_around_the_record_and_the_name(tmp_path: Path, place: str, there: int) -> None:
+    """The places where a kill could make a lie of the manifest, hit exactly."""
     names = fill(tmp_path / "in", 5)
-
-    def cut_short(temporary: Path, target: Path, replace: bool) -> None:
-        if target.name == names[2]:
-            raise RunirError("stands for a kill before the result has its name")
-        move_into_place(temporary, target, replace)
-
-    monkeypatch.setattr(steps, "move_into_place", cut_short)
-    assert restore_folder(tmp_path / "in", tmp_path / "out", Turner(), recursive=True).restored == 4
-    monkeypatch.undo()
-    summary = restore_folder(tmp_path / "in", tmp_path / "out", Turner(), recursive=True)
-    assert (summary.restored, summary.skipped) == (1, 4)
+    words = [sys.executable, "-c", KILLED, str(tmp_path), place, names[2]]
+    assert subprocess.run(words, cwd=SCRIPT.parent, check=False).returncode == 9
+    done = visible(tmp_path / "out")
+    assert (names[2] in done) == there
+    summary = run(tmp_path)
+    assert (summary.restored, summary.skipped, summary.failed) == (5 - len(done), len(done), 0)
+    assert results(tmp_path / "out") == turned(tmp_path / "in")
 
 
 def test_interrupted_it_leaves_nothing_half_done(tmp_path: Path) -> None:

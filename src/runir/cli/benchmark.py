@@ -18,7 +18,7 @@ from runir.degradations import parse_degradation
 from runir.errors import UsageError
 from runir.evaluation import picture_files
 from runir.images.place import check_free, place
-from runir.inference.engines import available_threads
+from runir.inference.threads import available_threads
 
 REPORT, CSV, PLOT = "benchmark.md", "benchmark.csv", "benchmark.png"
 ROOM = 100  # columns of the line that is kept up to date
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     files = tuple(picture_files(options.data)) if options.data is not None else shipped_pictures()
     for name in (REPORT, CSV, PLOT):
         check_free(options.out / name, overwrite=True)
-    protocol = "awgn-rgb" if "awgn" in degradation.name else "rgb"
+    protocol = "awgn-rgb" if degradation.name.startswith("awgn:") else "rgb"
     setting = Setting(files, degradation.name, protocol, options.seed, options.threads or available_threads())
     data = options.data.resolve().name if options.data is not None else "the pictures that come with runir"
     for name, reason in left_out.items():

@@ -109,7 +109,7 @@ def choose(options: argparse.Namespace) -> Job:
 
 
 def _gaussian(degradation: Degradation | None) -> bool:
-    return degradation is not None and "awgn" in degradation.name
+    return degradation is not None and degradation.name.startswith("awgn:")
 
 
 def _of_folders(options: argparse.Namespace, degradation: Degradation | None) -> Job:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from runir.errors import UsageError
+from runir.weights.card import UNSTATED
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,9 +16,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tile", type=int, default=512, help="side of the ONNX file's fixed tile, pixels (default 512)"
     )
-    parser.add_argument("--overlap", type=int, default=32, help="pixels that neighbouring tiles share (default 32)")
-    for field in ("description", "licence", "recipe", "training-data", "training"):
-        parser.add_argument(f"--{field}", default="unstated", metavar="TEXT", help="for the card")
+    overlap = "pixels that neighbouring tiles share (default: 32, for low light 128)"
+    parser.add_argument("--overlap", type=int, metavar="N", help=overlap)
+    parser.add_argument("--description", default=UNSTATED, metavar="TEXT", help="for the card")
+    for field in ("licence", "recipe", "training-data", "training"):
+        known = "for the card (default: what the run's recipe and starting weights tell)"
+        parser.add_argument(f"--{field}", default=UNSTATED, metavar="TEXT", help=known)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -29,4 +33,5 @@ def run(options: argparse.Namespace) -> int:
     texts = CardTexts(options.description, options.licence, options.recipe, options.training_data, options.training)
     model = package_run(options.run, options.to, tile=options.tile, overlap=options.overlap, texts=texts)
     print(f"{model.folder}: {model.card.parameters:,} parameters, {model.card.macs_per_pixel:,} MACs per pixel")
+    print(f"licence on the card: {model.card.licence}")
     return 0

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hours", type=float, metavar="H", help="with --from: time to train (default 0.5)")
     licence = "with --from: for the new model's card (default: what follows from MODEL's)"
     parser.add_argument("--licence", metavar="TEXT", help=licence)
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out; RECIPE must be the same")
     parser.add_argument("--dry-run", action="store_true", help="only print what would be done, and what it would take")
     allocator = "auto (default): tcmalloc where it is installed; it makes CPU training much faster"
     parser.add_argument("--allocator", choices=["auto", "system"], default="auto", help=allocator)
@@ -38,6 +38,8 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("train: --hours and --licence go with --from; with a RECIPE, use --set schedule.hours=H")
     if options.dry_run and options.resume:
         raise UsageError("train: --dry-run is for new runs; leave --resume out")
+    if options.resume and options.hours is not None:
+        raise UsageError("train: --resume goes on with the saved recipe; leave --hours out")
     if options.allocator == "auto" and not options.dry_run:
         _use_tcmalloc()
     try:

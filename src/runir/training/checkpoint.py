@@ -33,7 +33,7 @@ def save_tensors(tensors: Mapping[str, Tensor], state: Mapping[str, Any], path: 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what save_tensors wrote. Raises UsageError for a missing file, RunirError for a damaged one."""
     if not path.is_file():
-        raise UsageError(f"{path}: no such file")
+        raise UsageError(f"{path}: no such file; check the path, or let `runir train` make it")
     try:
         with safe_open(str(path), framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

@@ -17,7 +17,7 @@ from accelerate import PartialState
 from runir.config import build, override, to_plain
 from runir.errors import RunirError, UsageError
 from runir.training.checkpoint import load_tensors
-from runir.training.package import CardTexts, package
+from runir.training.package import KINDS, CardTexts, package
 from runir.training.recipe import (
     DataSection,
     LossSection,
@@ -29,7 +29,7 @@ from runir.training.recipe import (
     ValidationSection,
     load_recipe,
 )
-from runir.training.run import RECIPE, resume_training, train_recipe
+from runir.training.run import RECIPE, resume_training, saved_recipe, train_recipe
 from runir.training.session import CHECKPOINT, SCORES, WEIGHTS
 from runir.training.survey import holds_pairs, names_in
 from runir.weights import Model, find_model
@@ -79,11 +79,20 @@ def fine_tuning_recipe(
         validation=replace(VALIDATION, levels=_levels(base, own)),
         checkpoint_every=200,
     )  # fmt: skip
-    recipe = build(Recipe, override(to_plain(recipe), assignments))
+    recipe = _changed(recipe, assignments)
     if recipe.data.kind != "pairs" and not recipe.data.degradation:
         what = f"{start}: nothing tells how pictures are degraded for task {base.card.task!r}"
         raise UsageError(f"{what}; give pairs (DIR/input, DIR/target), or --set data.degradation.name=NAME")
     return recipe
+
+
+def _changed(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
+    plain = to_plain(recipe)
+    changed = build(Recipe, override(plain, assignments))
+    if changed.data.degradation.get("name") == recipe.data.degradation.get("name"):
+        return changed
+    plain["data"]["degradation"] = {}  # the model's own parameters are not those of another degradation
+    return build(Recipe, override(plain, assignments))
 
 
 def _lasting(start: str) -> str:
@@ -130,10 +139,12 @@ def fine_tune(
     """
     run = out / RUN
     if resume:
-        begun = load_recipe(run / RECIPE).model.start
+        if assignments:
+            raise UsageError("--resume goes on with the saved recipe: leave --set out")
+        begun = saved_recipe(run).model.start
         if begun != _lasting(start):
             raise UsageError(f"{out}: its run started from {begun}; give --from that, or choose another --out")
-        resume_training(run, folders, assignments)
+        resume_training(run, folders)
     else:
         if (out / CARD).exists() and not (run / RECIPE).exists():
             raise UsageError(f"{out}: holds another model; choose another --out")
@@ -147,9 +158,7 @@ def _packaged(base: Model, out: Path, licence: str | None) -> FineTuned:
     step, steps = (int(load_tensors(out / RUN / file)[1]["step"]) for file in (WEIGHTS, CHECKPOINT))
     before, after = _mean_at(out / RUN, 0), _mean_at(out / RUN, step)
     names = [name for folder in map(Path, recipe.data.folders) for name in names_in(folder, holds_pairs(folder))]
-    what = (
-        "pictures" if recipe.data.kind == "clean" else "pairs" if recipe.data.kind == "pairs" else "pictures and pairs"
-    )
+    what = KINDS[recipe.data.kind]
     own = f"{len(names)} {what} of {', '.join(Path(folder).name for folder in recipe.data.folders)}, a part held out"
     texts = CardTexts(
         description=f"{base.card.name}, fine-tuned on {len(names)} own {what}",

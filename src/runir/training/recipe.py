@@ -30,7 +30,8 @@ class DataSection:
     held_out: a file of picture names, one per line, relative to the recipe; never trained on, used for validation.
     held_out_count: up to so many more, evenly spread over the names, about one in seven at most; their names are saved
     in the run folder.
-    degradation: name and parameters of the on-the-fly degradation (not for kind "pairs").
+    degradation: name and parameters of the on-the-fly degradation (not for kind "pairs"); a run folder's recipe has
+    all of them.
     workers: processes that make batches ahead of the network (0: none). folders: where the pictures are; --data goes
     first. sets: the parts of public data sets that the recipe is for, such as "gopro train"; a dry run looks for them
     in the folders.

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from runir.config import dump_toml, to_plain
+from runir.data.degrade import build_degrade
 from runir.data.pictures import read_name_list
 from runir.errors import UsageError
 from runir.images.place import place
@@ -15,7 +17,7 @@ from runir.training.folders import load_data
 from runir.training.loop import Trainer
 from runir.training.network import build_network
 from runir.training.recipe import Recipe, load_recipe
-from runir.training.session import CHECKPOINT, WEIGHTS, Session
+from runir.training.session import CHECKPOINT, SCORES, WEIGHTS, Session
 from runir.training.survey import held_out_of
 
 RECIPE = "recipe.toml"
@@ -23,14 +25,24 @@ HELD_OUT = "held_out.txt"
 
 
 def _prepare(recipe: Recipe, names: frozenset[str], folders: Sequence[Path], out: Path) -> Recipe:
-    """Make the run folder with the effective recipe, which is returned, and its own copy of the held-out list."""
+    """Make the run folder with the effective recipe, which is returned, and its own copy of the held-out list. Scores
+    and weights go that a run left behind which ended before its first checkpoint: they are not this recipe's."""
+    for name in (SCORES, WEIGHTS):
+        (out / name).unlink(missing_ok=True)
     data = replace(recipe.data, folders=tuple(str(folder.resolve()) for folder in folders), held_out_count=0)
     if recipe.data.held_out is not None or names:
         data = replace(data, held_out=HELD_OUT)
         place("".join(f"{name}\n" for name in sorted(names)).encode(), out / HELD_OUT, overwrite=True)
-    recipe = replace(recipe, data=data)
+    recipe = _spelled_out(replace(recipe, data=data))
     place(dump_toml(to_plain(recipe)).encode(), out / RECIPE, overwrite=True)
     return recipe
+
+
+def _spelled_out(recipe: Recipe) -> Recipe:
+    """The recipe with every parameter of its degradation: it means the same when the defaults have changed."""
+    if recipe.data.kind == "pairs":
+        return recipe
+    return replace(recipe, data=replace(recipe.data, degradation=build_degrade(recipe.data.degradation).table()))
 
 
 def run_training(
@@ -39,11 +51,16 @@ def run_training(
     """Train and return the path of the final weights (safetensors).
 
     folders: of training pictures; empty means those that the recipe names. A resumed run uses the recipe, folders and
-    held-out list that the run folder holds. Raises UsageError for a wrong recipe, folder or run folder;
-    KeyboardInterrupt after saving a checkpoint.
+    held-out list that the run folder holds, and the recipe given here must say the same. Raises UsageError for a wrong
+    recipe, folder or run folder; KeyboardInterrupt after saving a checkpoint.
     """
     if resume:
-        return resume_training(out, folders, assignments)
+        saved = saved_recipe(out)
+        differs = _first_difference(_comparable(load_recipe(recipe_path, assignments)), _comparable(saved))
+        if differs is not None:
+            remedy = f"repeat its --set, give {out / RECIPE} as the recipe, or choose another --out"
+            raise UsageError(f"{recipe_path}: {differs} is not what the run in {out} has; {remedy}")
+        return resume_training(out, folders)
     recipe = load_recipe(recipe_path, assignments)
     return train_recipe(recipe, held_out_names(recipe, recipe_path), folders_of(recipe, folders, recipe_path), out)
 
@@ -76,12 +93,32 @@ def train_recipe(recipe: Recipe, held_out: frozenset[str], folders: Sequence[Pat
     return _train(session)
 
 
-def resume_training(out: Path, folders: Sequence[Path] = (), assignments: Sequence[str] = ()) -> Path:
+def saved_recipe(out: Path) -> Recipe:
+    """The recipe of the run in a run folder. Raises UsageError when there is no checkpoint to go on from."""
+    if not (out / CHECKPOINT).is_file():
+        raise UsageError(f"{out}: holds no checkpoint yet; leave --resume out to start again, or correct --out")
+    return load_recipe(out / RECIPE)
+
+
+def _comparable(recipe: Recipe) -> Any:
+    """As plain data, without what a run folder has as its own: folders are checked apart, held-out names are copied."""
+    data = replace(recipe.data, folders=(), held_out=None, held_out_count=0)
+    return to_plain(_spelled_out(replace(recipe, data=data)))
+
+
+def _first_difference(ours: Any, theirs: Any, key: str = "") -> str | None:
+    """The first key, such as "schedule.steps", where two recipes as plain data differ."""
+    if ours == theirs:
+        return None
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        found = (_first_difference(ours.get(k), theirs.get(k), f"{key}.{k}") for k in ours | theirs)
+        return next(filter(None, found))
+    return key.removeprefix(".")
+
+
+def resume_training(out: Path, folders: Sequence[Path] = ()) -> Path:
     """Go on with the run in a run folder, on as many processes as there are now; see run_training."""
-    if assignments:
-        raise UsageError("--resume goes on with the saved recipe: leave --set out")
-    recipe_path = out / RECIPE
-    recipe = load_recipe(recipe_path)
+    recipe_path, recipe = out / RECIPE, saved_recipe(out)
     if folders and tuple(str(f.resolve()) for f in folders) != recipe.data.folders:
         raise UsageError(f"--resume goes on with the folders in {recipe_path}: leave --data out, or change them there")
     held_out = held_out_names(recipe, recipe_path)
@@ -104,8 +141,10 @@ def _train(session: Session) -> Path:
         if session.main and trainer.total and trainer.between_steps:
             session.save()
             print(f"interrupted at step {trainer.step}: saved; go on with --resume", flush=True)
+        elif session.main and (session.out / CHECKPOINT).exists():
+            print("stopped at once; the last checkpoint stands: go on with --resume", flush=True)
         elif session.main:
-            print("stopped at once; the last checkpoint stands, if there is one: go on with --resume", flush=True)
+            print("stopped before the first checkpoint: start again, without --resume", flush=True)
         raise
     finally:
         session.close()

@@ -146,7 +146,8 @@ class Session:
 
     def _save_weights(self, step: int) -> None:
         trainer = self.trainer
-        description = {"network": to_plain(trainer.model.config), "recipe": to_plain(trainer.recipe), "step": step}
+        plain = {"network": to_plain(trainer.model.config), "recipe": to_plain(trainer.recipe)}
+        description = plain | {"step": step, "total": trainer.total}
         save_tensors(fold_norms(trainer.average.tensors), description, self.out / WEIGHTS)
 
     def report(self, p: Progress) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 from runir.config import build, dump_toml, read_toml, to_plain
 from runir.errors import RunirError, UsageError
 
+UNSTATED = "unstated"  # a text that nobody gave
+
 
 @dataclass(frozen=True, slots=True)
 class Score:
@@ -38,6 +40,8 @@ class ModelCard:
     tiled_psnr: dB between a picture restored in tiles and whole, the smallest of benchmarks/tiles_vs_whole.py.
     views: parts of a picture, in each direction, whose statistics for channel attention all its tiles share; 0: every
     tile goes by its own. exposure_sha256: of the exposure curve's file, if the model has one.
+    steps, gigapixels: of the run that made the weights, up to them; training before its starting weights does not
+    count. 0: not known.
     sample_gain: PSNR gain (dB) on the sample picture that ships with runir, degraded as `sample_degradation`, seed 0.
     """
 
@@ -56,6 +60,8 @@ class ModelCard:
     safetensors_sha256: str
     network: dict[str, Any]
     training: str = ""
+    steps: int = 0
+    gigapixels: float = 0.0
     sample_degradation: str = ""
     sample_gain: float = 0.0
     residual_limit: float = 0.5

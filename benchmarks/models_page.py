@@ -23,11 +23,13 @@ def page() -> str:
     parts = [HEAD]
     for model in list_models():
         card = model.card
+        length = f"{card.steps:,} steps, {card.gigapixels:g} Gpx; " if card.gigapixels else ""
         parts.append(
             f"\n## {card.name}\n\n{card.description}. {card.parameters:,} parameters, {card.macs_per_pixel:,} MACs per "
             f"pixel, tile {card.tile}, overlap {card.overlap}; tiled and whole agree to {card.tiled_psnr:.1f} dB or "
             f"better.\n\n- Training data: {card.training_data}\n"
-            f"- Training: {card.training}\n- Recipe: `{card.recipe}`\n- Licence of the weights: {card.licence}\n\n"
+            f"- Training: {length}{card.training}\n- Recipe: `{card.recipe}`\n"
+            f"- Licence of the weights: {card.licence}\n\n"
             "| data | protocol | degradation | n | input | output | SSIM | baseline, or note |\n"
             "|---|---|---|---|---|---|---|---|\n"
         )

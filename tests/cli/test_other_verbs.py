@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from runir.benchmark import Setting
+from runir.cli import benchmark
 from runir.cli.main import main
 from runir.degradations import awgn
 from runir.evaluation import psnr
@@ -90,6 +92,22 @@ def test_evaluate_refuses_wrong_usage(capsys: pytest.CaptureFixture[str], tmp_pa
     assert "--protocol rgb" in refused(
         capsys, "evaluate", "--clean", DATA, "--degrade", "camera", "--protocol", "awgn-rgb"
     )
+    assert "--protocol rgb" in refused(
+        capsys, "evaluate", "--clean", DATA, "--degrade", "gray-awgn:25", "--protocol", "awgn-rgb"
+    )
+
+
+@pytest.mark.parametrize(("spec", "protocol"), [("awgn:25", "awgn-rgb"), ("gray-awgn:25", "rgb"), ("rain", "rgb")])
+def test_benchmark_takes_the_protocol_of_the_noise(
+    spec: str, protocol: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Setting] = []
+    monkeypatch.setattr(benchmark, "choose_methods", lambda *_: ([], {}))
+    monkeypatch.setattr(benchmark, "compare_methods", lambda methods, setting, log: asked.append(setting) or [])
+    monkeypatch.setattr(benchmark, "_write", lambda *_: [])
+    monkeypatch.setattr(benchmark, "table", lambda results: "")
+    assert main(["benchmark", "--data", str(DATA), "--degrade", spec, "--out", str(tmp_path)]) == 0
+    assert [setting.protocol for setting in asked] == [protocol]
 
 
 def test_evaluate_goes_on_after_a_bad_file_and_fails(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -109,6 +127,7 @@ def test_evaluate_takes_the_model_for_the_degradation(capsys: pytest.CaptureFixt
     for spec, task in (("lowlight", "lowlight"), ("rain", "derain"), ("camera", "photo"), ("gray-awgn:9", "denoise")):
         report = json.loads(out(capsys, "evaluate", "--clean", tmp_path, "--degrade", spec, "--json"))
         assert report["model"].endswith(f".{task}")
+        assert report["protocol"] == "rgb"  # awgn-rgb is independent noise in every channel
     words = ["evaluate", "--input", tmp_path, "--target", tmp_path, "--protocol", "lol-rgb"]
     assert json.loads(out(capsys, *words, "--json"))["model"].endswith(".lowlight")
     assert "input   equal to the target  SSIM 1.0000" in out(capsys, *words)
@@ -165,7 +184,13 @@ def test_a_trained_run_becomes_a_model_that_restores(capsys: pytest.CaptureFixtu
     )
     folder = tmp_path / "models" / "run-t.denoise"
     assert str(folder) in text
+    assert "licence on the card: unstated" in text
     model = Model(read_card(folder / "card.toml"), folder)
+    assert (model.card.description, model.card.recipe) == ("d", "recipe.toml beside this card")
+    assert model.card.training == "weights of step 2 of 2"
+    assert model.card.steps == 2
+    shown = out(capsys, "models", "show", folder)
+    assert "steps = 2\ngigapixels = 5.12e-07\n" in shown
     picture = read_picture(DATA / "hippo.webp").pixels[:100, :70]
     results = [Restorer(model, engine=engine)(picture) for engine in ("openvino", "torch")]
     assert np.abs(results[0] - results[1]).max() < 1e-3

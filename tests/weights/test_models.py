@@ -21,6 +21,7 @@ from runir.models.complexity import macs_per_pixel, parameters
 from runir.models.load import load_network
 from runir.training.network import network_config
 from runir.training.recipe import load_recipe
+from runir.training.schedule import pixels_between
 from runir.training.validation import working_channels
 from runir.weights import Model, find_model, list_models
 from runir.weights.card import read_card
@@ -60,6 +61,16 @@ def test_the_recipe_is_the_one_that_made_it(model: Model) -> None:
         assert recipe.name == model.card.name
         assert network_config(recipe) == load_network(model).config
         assert not any("/" in name for name in (*recipe.data.folders, recipe.model.start or ""))  # no machine's paths
+
+
+@each
+def test_the_length_of_its_training_is_that_of_its_recipe(model: Model) -> None:
+    """Counted, not told: where the steps are not known (0), only the text says how long it was."""
+    card, schedule = model.card, load_recipe(model.folder / EFFECTIVE_RECIPE).schedule
+    assert schedule.steps in (None, card.steps)
+    pixels = pixels_between(schedule.phases, 0, card.steps)
+    assert card.gigapixels == float(f"{pixels / 1e9:.3g}")
+    assert ("Gpx" in card.training) == (card.steps == 0)
 
 
 @each

@@ -1,14 +1,17 @@
 """What training makes of clean patches: margins, gray samples, mixtures, and recipes' tables."""
 
+import tomllib
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from runir.config import dump_toml
 from runir.data.degrade import Degraded, GaussianNoise, build_degrade
 from runir.data.samples import CleanSource, MixedSource, PairedSource
-from runir.degradations import Drawn, MotionBlurs, Rains, parse_degradation
+from runir.degradations import Drawn, LowLights, MotionBlurs, Rains, parse_degradation
 from runir.errors import UsageError
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (90, 110, 3), dtype=np.uint8)
@@ -76,6 +79,26 @@ def test_tables_of_recipes(table: dict[str, Any], expected: object) -> None:
 def test_bad_tables_are_refused(table: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         build_degrade(table)
+
+
+@pytest.mark.parametrize(
+    ("table", "parameters"),
+    [
+        ({}, GaussianNoise),
+        ({"name": "awgn", "sigma": [25, 25], "jpeg_quality": [50, 60]}, GaussianNoise),
+        ({"name": "camera", "gray": 0.05}, None),
+        ({"name": "blur", "size": [3, 9], "gray": 0.2}, MotionBlurs),
+        ({"name": "rain", "heavy": 1.0}, Rains),
+        ({"name": "lowlight", "shot": [1e-5, 1e-3]}, LowLights),
+    ],
+)
+def test_a_table_with_every_parameter_is_the_same(table: dict[str, Any], parameters: type[Any] | None) -> None:
+    degrade = build_degrade(table)
+    full = degrade.table()
+    names = {field.name for field in fields(parameters)} if parameters is not None else set()
+    assert full.keys() == names | {"name", "gray"}
+    assert build_degrade(tomllib.loads(dump_toml(full))) == degrade
+    assert build_degrade(full).table() == full
 
 
 def test_targets_are_the_clean_patch() -> None:

@@ -24,7 +24,8 @@ from runir.inference.file import FileOptions, restore_file
 from runir.inference.restorer import as_picture, check_strength
 from runir.inspection import Findings, inspect, plan
 from runir.inspection.files import inspect_file
-from runir.weights import list_models
+from runir.weights import find_model, list_models
+from runir.weights.registry import CARD
 
 DEFAULT_QUALITY = 95
 AUTO = "auto"
@@ -82,10 +83,27 @@ def choose(task: str | None, model: str | None, look: Callable[[], Findings], fa
     models = tuple(model_of(name, fast) for name in names)
     if model is None:
         return Chosen(models)
-    of_model = {m.card.name: m.card.task for m in list_models()}.get(model, names[0])
-    if [of_model] != names:
+    of_model = _task_of(model)
+    if of_model is not None and [of_model] != names:
         raise UsageError(f"model {model!r} is for task {of_model!r}, not {task!r}; give one of the two")
     return Chosen((model,))
+
+
+def _task_of(model: str) -> str | None:
+    """The task of a shipped or exported model; None for a network of others, which says nothing of it."""
+    try:
+        return find_model(model).card.task
+    except UsageError:
+        return None
+
+
+State = tuple[str, int]
+
+
+def _state(model: str) -> State | None:
+    """What tells a model on disk from one that was there before: path and time of change; None: no such file."""
+    path = Path(model, CARD) if Path(model).is_dir() else Path(model)
+    return (str(path.resolve()), path.stat().st_mtime_ns) if path.is_file() else None
 
 
 class Kit:
@@ -96,16 +114,20 @@ class Kit:
     ) -> None:
         """As of Restorer."""
         self._engine, self._device, self._precision, self._threads = engine, device, precision, threads
-        self._held: dict[str, Restorer] = {}
+        self._held: dict[tuple[str, State | None], Restorer] = {}
 
     def get(self, models: Sequence[str]) -> list[Restorer]:
         """The restorers of these models. Raises what Restorer raises."""
-        for name in models:
-            if name not in self._held:
-                self._held[name] = Restorer(
-                    name, engine=self._engine, device=self._device, precision=self._precision, threads=self._threads
-                )
-        return [self._held[name] for name in models]
+        return [self._restorer(name) for name in models]
+
+    def _restorer(self, name: str) -> Restorer:
+        key = name, _state(name)
+        if key not in self._held:
+            self._held = {held: restorer for held, restorer in self._held.items() if held[0] != name}
+            self._held[key] = Restorer(
+                name, engine=self._engine, device=self._device, precision=self._precision, threads=self._threads
+            )
+        return self._held[key]
 
 
 def default_output(path: Path, what: str = "restored", ending: str | None = None) -> Path:
@@ -131,7 +153,7 @@ def check_paths(source: Path, output: Path | None, overwrite: bool, default: Pat
             what = "has no ending of a format that can be written"
             raise UsageError(line(source, what, "name the result with -o FILE.png"))
         raise UsageError(line(target, "unknown format", f"use an ending of {' '.join(EXTENSIONS)}"))
-    if target.exists() and source.resolve() == target.resolve():
+    if target.exists() and source.samefile(target):
         raise UsageError(line(target, "is the original, which is never overwritten", "choose another name"))
     check_free(target, overwrite)
     return target

@@ -1,17 +1,21 @@
 """`runir restore`: parts, comparisons, formats, tasks, estimates."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import runir
 from runir.cli.main import main
 from runir.degradations import awgn, parse_degradation
 from runir.evaluation import psnr
 from runir.images import Picture, read_picture, write_picture
 from runir.inference import Restorer, part
+from runir.weights import find_model
 
 DATA = Path(__file__).parents[1] / "data"
 FAST = ("--model", "run-t.denoise")
@@ -184,7 +188,70 @@ def test_a_long_job_is_announced(
     bar = module._Bar(live=False)
     for done in range(1, 5):
         bar(done, 4)
-    assert capsys.readouterr().err == "4 tiles, about 20 s\n"  # 10 s each, the first left out, two to go
+    assert capsys.readouterr().err == "4 tiles, about 30 s\n"  # 10 s each, three to go
+
+
+def test_the_whole_time_decides_what_is_long(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Six tiles of 1.1 seconds are more than five, though less is left once that is known."""
+    import runir.cli.restore as module
+
+    clock = iter(1.1 * k for k in range(9))
+    monkeypatch.setattr("runir.cli.restore.time.perf_counter", lambda: next(clock))
+    bar = module._Bar(live=False)
+    for done in range(1, 7):
+        bar(done, 6)
+    assert capsys.readouterr().err == "6 tiles, about 4 s\n"
+
+
+def test_a_fault_is_told_on_a_line_of_its_own(
+    noisy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import runir.cli.restore as module
+    from runir.errors import RunirError
+
+    def fails(*arguments: object) -> None:
+        bar = arguments[-1]
+        assert isinstance(bar, module._Bar)
+        bar(1, 9)
+        bar(2, 9)
+        raise RunirError("a.jpg: the JPEG data are damaged")
+
+    monkeypatch.setattr(module, "restore_file", fails)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    assert run(noisy, *FAST) == 1
+    before, _, told = capsys.readouterr().err.rpartition("\r")
+    assert "2/9 tiles" in before
+    assert told == "runir: a.jpg: the JPEG data are damaged\n"
+
+
+def test_a_depth_that_the_format_lacks_is_wrong_usage(noisy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(noisy, noisy, *FAST, "--format", "png", "--bit-depth", "12") == 2
+    assert capsys.readouterr().err == "runir: PNG has no 12 bits per channel; use 8 or 16 or another format\n"
+
+
+def test_an_exported_model_has_a_task_and_is_not_taken_for_a_shipped_one(
+    noisy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(find_model("run-t.photo").folder, tmp_path / "run-t.denoise")
+    monkeypatch.chdir(tmp_path)
+    words = ("--overwrite", "--json")
+    for name, model in (("run-t.denoise", "run-t.denoise"), ("./run-t.denoise", "run-t.photo")):
+        assert run(noisy, "--model", name, *words) == 0
+        assert json.loads(capsys.readouterr().out)["models"] == [model]
+    assert run(noisy, "--model", "./run-t.denoise", "--task", "lowlight", *words) == 2
+    assert "is for task 'photo', not 'lowlight'" in capsys.readouterr().err
+
+
+def test_a_model_that_is_made_anew_is_read_anew(tmp_path: Path) -> None:
+    picture = pixels(DATA / "hippo.webp").astype(np.float32)[:40, :40] / 255
+    for name in ("run-t.photo", "run-t.derain"):
+        shutil.rmtree(tmp_path / "mine", ignore_errors=True)
+        shutil.copytree(find_model(name).folder, tmp_path / "mine")
+        os.utime(tmp_path / "mine" / "card.toml", ns=(0, len(name)))
+        found = runir.restore(picture, model=str(tmp_path / "mine"))
+        np.testing.assert_array_equal(found, runir.Restorer(name)(picture))
 
 
 def test_floats_that_are_no_numbers_are_replaced_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -74,6 +74,16 @@ def test_in_its_own_folder_the_result_gets_the_usual_name(two: list[Path], monke
     assert names(two[0].parent) == ["a.jpg", "a.restored.jpg", "b.png"]
 
 
+def test_no_result_replaces_another_input(two: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = tmp_path / "other" / two[0].name
+    other.parent.mkdir()
+    Image.open(two[0]).rotate(180).save(other)
+    before = [path.read_bytes() for path in (two[0], other)]
+    assert run(two[0], other, "-o", other.parent, "--overwrite") == 2
+    assert "would replace another input" in capsys.readouterr().err
+    assert [path.read_bytes() for path in (two[0], other)] == before
+
+
 def test_a_bad_picture_does_not_stop_the_others(two: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
     bad = two[0].with_name("aa.jpg")
     bad.write_bytes(two[0].read_bytes()[:200])

@@ -13,7 +13,7 @@ from runir.errors import UsageError
 from runir.evaluation import psnr
 from runir.images import read_picture
 from runir.inference import engines
-from runir.inference.engines import available_threads, build_engine
+from runir.inference.engines import build_engine
 from runir.weights import find_model, list_models
 
 DATA = Path(__file__).parents[1] / "data"
@@ -167,22 +167,6 @@ def test_bad_strengths_are_refused() -> None:
     for strength in (7, -0.1, float("nan"), "x"):
         with pytest.raises(UsageError, match="strength"):
             runir.Restorer(NAMES[0])(np.zeros((4, 4), np.float32), strength=strength)  # type: ignore[arg-type]
-
-
-def test_threads_follow_affinity_and_quota(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    monkeypatch.setattr(engines, "cgroup_quota", lambda: None)
-    assert available_threads() == 8
-    monkeypatch.setattr(engines, "cgroup_quota", lambda: 2.0)
-    assert available_threads() == 2
-    monkeypatch.undo()
-    (tmp_path / "cpu.max").write_text("150000 100000\n")
-    assert engines.cgroup_quota(tmp_path) == 1.5
-    (tmp_path / "cpu.max").write_text("max 100000\n")
-    assert engines.cgroup_quota(tmp_path) is None
-    assert engines.cgroup_quota(tmp_path / "nowhere") is None
 
 
 def test_the_one_liner_takes_arrays(clean: NDArray[np.float32]) -> None:

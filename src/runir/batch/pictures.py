@@ -15,10 +15,11 @@ from runir.errors import RunirError, UsageError
 from runir.images import EXTENSIONS, READ_ONLY_EXTENSIONS, open_picture
 from runir.images.picture import ENDINGS
 from runir.images.writer import container_of
-from runir.inference.engines import Precision, available_threads
+from runir.inference.engines import Precision
 from runir.inference.file import FileOptions, FileWork
 from runir.inference.foreign import open_model
 from runir.inference.restorer import check_strength
+from runir.inference.threads import available_threads
 from runir.inspection.files import inspect_file
 
 _ROWS = 1024

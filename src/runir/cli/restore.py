@@ -13,6 +13,7 @@ from runir.cli import folder
 from runir.cli.options import add_engine_options, build_kit
 from runir.cli.several import check_several, run_several
 from runir.errors import UsageError
+from runir.images.depth import depth_for
 from runir.images.picture import ENDINGS, EXTENSIONS, SUPPORTED
 from runir.images.writer import container_of
 from runir.inference.compare import compare
@@ -23,6 +24,7 @@ from runir.inspection.files import inspect_file
 
 LONG_S = 5.0  # a job longer than this is announced,
 SURE_S = 1.0  # after so many seconds of work
+CLEAR = "\r" + " " * 40 + "\r"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -80,6 +82,8 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"quality = {options.quality}: a number from 1 to 100 is needed")
     if options.max_pixels is not None and options.max_pixels < 1:
         raise UsageError(f"max-pixels = {options.max_pixels}: at least 1 is needed")
+    if options.format is not None and options.bit_depth is not None:
+        depth_for(container_of(Path(), options.format), options.bit_depth, options.bit_depth)
     first, *others = options.inputs
     if others:
         check_several(options.inputs, options.output)
@@ -155,7 +159,11 @@ class _Job:
             if options.compare.resolve() == target.resolve():
                 raise UsageError(f"{options.compare}: is the result; give --compare another name")
         bar = None if options.json else _Bar(sys.stderr.isatty())
-        done = restore_file(self._kit.get(chosen.models), source, target, self._details, bar)
+        try:
+            done = restore_file(self._kit.get(chosen.models), source, target, self._details, bar)
+        finally:
+            if bar is not None:
+                bar.clear()
         if options.compare is not None:
             compare(
                 source, target, options.compare, style=options.compare_style, region=options.preview,
@@ -202,20 +210,36 @@ class _Bar:
     """Says how long it will take, on a terminal as a line that is kept up to date."""
 
     def __init__(self, live: bool) -> None:
-        self._live, self._said = live, False
+        self._live, self._said, self._drawn = live, False, False
+        self._begun = time.perf_counter()
         self._first = (0, 0.0)  # tiles done and the time at the first call: what came before was warming up
 
     def __call__(self, done: int, total: int) -> None:
         now = time.perf_counter()
         if not self._first[0]:
             self._first = (done, now)
+            alone = now - self._begun  # with the warming up: only a slow tile says something by itself
+            if alone > LONG_S:
+                self._announce(total, alone / done * (total - done))
             return
         spent = now - self._first[1]
         left = spent / (done - self._first[0]) * (total - done)
         if not self._said and spent > SURE_S:  # one tile alone says little
             self._said = True
-            if left > LONG_S:
-                print(f"{total} tiles, about {left:.0f} s", file=sys.stderr, flush=True)
+            if now - self._begun + left > LONG_S:
+                self._announce(total, left)
         if self._live:
-            text = f"\r{done}/{total} tiles, {left:.0f} s left " if done < total else "\r" + " " * 40 + "\r"
+            self._drawn = done < total
+            text = f"\r{done}/{total} tiles, {left:.0f} s left " if done < total else CLEAR
             print(text, end="", file=sys.stderr, flush=True)
+
+    def _announce(self, total: int, left: float) -> None:
+        self._said = True
+        if left > 0:
+            print(f"{total} tiles, about {left:.0f} s", file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        """Take the line away, for what is printed next."""
+        if self._drawn:
+            self._drawn = False
+            print(CLEAR, end="", file=sys.stderr, flush=True)

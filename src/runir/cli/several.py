@@ -38,12 +38,15 @@ def run_several(
     """Restore all that can be: a picture that cannot does not stop the others. Returns the exit code.
 
     target: where the result of a file goes. restore: restores one file and prints what was done.
-    Raises UsageError before any work when two files would have the same result.
+    Raises UsageError before any work when two files would have the same result, or a result would replace an input.
     """
     sources, results = without_results(list(dict.fromkeys(sources)))
+    originals = {source.resolve() for source in sources}
     taken: dict[Path, Path] = {}
     for source in sources:
         other = taken.setdefault(target(source).resolve(), source)
+        if target(source).resolve() in originals:
+            raise UsageError(line(source, "its result would replace another input", "choose another folder with -o"))
         if other != source:
             what = f"its result would have the same name as that of {printable(str(other))}"
             raise UsageError(line(source, what, "restore them one at a time"))

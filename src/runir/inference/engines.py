@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runir.errors import UsageError, nearest
+from runir.errors import RunirError, UsageError, nearest
 from runir.inference.devices import OPENVINO_DEVICES, PROVIDERS, Choice, choose
 from runir.inference.foreign import ForeignModel
+from runir.inference.threads import available_threads
 from runir.weights import Model
 
 Precision = Literal["f32", "bf16", "auto"]
@@ -41,26 +43,14 @@ class Engine(Protocol):
         ...
 
 
-def available_threads() -> int:
-    """Processors that this process may use: affinity, then the container's quota (cgroup v2 or v1), at least 1."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = cgroup_quota()
-    return max(1, min(count, int(quota + 0.5))) if quota else max(1, count)
-
-
-def cgroup_quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
-    """Processors that the container may keep busy, by cgroup v2 or v1; None: no limit, or unknown."""
+@contextmanager
+def _running(engine: str, device: str, kind: type[Exception] = RuntimeError) -> Iterator[None]:
+    """Tell in one line what goes wrong in the middle of the work, such as a device that is out of memory."""
     try:
-        limit, period = (root / "cpu.max").read_text().split()
-        return None if limit == "max" else int(limit) / int(period)
-    except (OSError, ValueError):
-        pass
-    try:
-        limit = (root / "cpu/cpu.cfs_quota_us").read_text()
-        period = (root / "cpu/cpu.cfs_period_us").read_text()
-        return int(limit) / int(period) if int(limit) > 0 else None
-    except (OSError, ValueError):
-        return None
+        yield
+    except kind as error:
+        what = f"engine {engine!r} failed on {device!r} ({' '.join(str(error).split())[:120]})"
+        raise RunirError(f"{what}; use --device cpu, or another --engine") from error
 
 
 def cache_folder() -> Path | None:
@@ -125,6 +115,7 @@ class OpenVINOEngine:
         with ThreadPoolExecutor(1) as pool:
             self._compiled = pool.submit(core.compile_model, network, OPENVINO_DEVICES[device], options).result()
         self._request = self._compiled.create_infer_request()
+        self._device = device
         self._sharing = _Sharing([tuple(i.get_shape()) for i in network.inputs])
         self._lock = threading.Lock()  # one request, one output tensor
 
@@ -137,7 +128,7 @@ class OpenVINOEngine:
         return self._run(tile, None, 1) if self._sharing.size else None
 
     def _run(self, tile: Tile, statistics: Statistics | None, output: int) -> Tile:
-        with self._lock:
+        with self._lock, _running(self.name, self._device):
             self._request.infer([tile, *self._sharing.inputs(statistics)])
             return np.array(self._request.get_output_tensor(output).data, np.float32)
 
@@ -165,6 +156,7 @@ class ONNXRuntimeEngine:
         self._session = ort.InferenceSession(model.checked_onnx(), options, providers=providers)
         if wanted not in self._session.get_providers():  # ONNX Runtime goes on without it, and silently
             raise UsageError(f"device {device!r}: ONNX Runtime's {wanted} does not start here; use --device cpu")
+        self._device = device
         self._inputs = [node.name for node in self._session.get_inputs()]
         self._outputs = [node.name for node in self._session.get_outputs()]
         self._sharing = _Sharing([tuple(node.shape) for node in self._session.get_inputs()])
@@ -179,7 +171,8 @@ class ONNXRuntimeEngine:
 
     def _run(self, tile: Tile, statistics: Statistics | None, output: int) -> Tile:
         fed = dict(zip(self._inputs, (tile, *self._sharing.inputs(statistics)), strict=True))
-        return np.asarray(self._session.run([self._outputs[output]], fed)[0], np.float32)
+        with _running(self.name, self._device, Exception):  # ONNX Runtime's errors have no other class in common
+            return np.asarray(self._session.run([self._outputs[output]], fed)[0], np.float32)
 
 
 class TorchEngine:
@@ -219,7 +212,7 @@ class TorchEngine:
             before = torch.get_num_threads()  # a setting of the whole process: put back what the caller had
             torch.set_num_threads(self._threads)
             try:
-                with torch.no_grad():
+                with torch.no_grad(), _running(self.name, "cpu"):
                     out = self._network.restore_sharing(*fed) if len(fed) > 1 else (self._network.restore(*fed),)
                 return tuple(np.asarray(part.numpy(), np.float32) for part in out)
             finally:

@@ -76,14 +76,14 @@ def list_models(home: Path = HOME) -> list[Model]:
 
 
 def find_model(name: str, home: Path = HOME) -> Model:
-    """The model of this name, or in this folder (as `runir export` makes it).
+    """The shipped model of this name, else the one in this folder (as `runir export` makes it). A folder that bears the
+    name of a shipped model is reached as ./NAME: it must not take that one's place unasked.
 
     Raises UsageError with the nearest known name; RunirError for a folder with a damaged card.
     """
-    folder = Path(name)
+    models, folder = _models(home), Path(name)
+    if name in models:
+        return models[name]
     if (folder / CARD).is_file():
         return Model(read_card(folder / CARD), folder)
-    models = _models(home)
-    if name not in models:
-        raise UsageError(f"unknown model {name!r}; {nearest(name, list(models))}")
-    return models[name]
+    raise UsageError(f"unknown model {name!r}; {nearest(name, list(models))}")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from runir.benchmark import Setting
+from runir.benchmark import Result, Setting
 from runir.cli import benchmark
 from runir.cli.main import main
 from runir.degradations import awgn
@@ -102,8 +102,13 @@ def test_benchmark_takes_the_protocol_of_the_noise(
     spec: str, protocol: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Setting] = []
+
+    def compare(methods: object, setting: Setting, log: object) -> list[Result]:
+        asked.append(setting)
+        return []
+
     monkeypatch.setattr(benchmark, "choose_methods", lambda *_: ([], {}))
-    monkeypatch.setattr(benchmark, "compare_methods", lambda methods, setting, log: asked.append(setting) or [])
+    monkeypatch.setattr(benchmark, "compare_methods", compare)
     monkeypatch.setattr(benchmark, "_write", lambda *_: [])
     monkeypatch.setattr(benchmark, "table", lambda results: "")
     assert main(["benchmark", "--data", str(DATA), "--degrade", spec, "--out", str(tmp_path)]) == 0

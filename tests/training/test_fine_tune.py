@@ -138,8 +138,8 @@ def test_another_degradation_does_not_get_the_models_parameters(base: Model, pro
     recipe = fine_tuning_recipe(str(base.folder), [project / "data"], project / "tuned", assignments=words)
     assert recipe.data.degradation == {"name": "rain", "heavy": 1.0}
     build_degrade(recipe.data.degradation)
-    words = ("data.degradation.name='awgn'", "data.degradation.gray=0.5")
-    recipe = fine_tuning_recipe(str(base.folder), [project / "data"], project / "tuned", assignments=words)
+    same = ("data.degradation.name='awgn'", "data.degradation.gray=0.5")
+    recipe = fine_tuning_recipe(str(base.folder), [project / "data"], project / "tuned", assignments=same)
     assert build_degrade(recipe.data.degradation) == GaussianNoise(sigma=(25.0, 25.0), gray=0.5)
 
 

@@ -93,7 +93,10 @@ def create_picture(
     container = container_of(path, format)
     if not 1 <= quality <= 100:
         raise UsageError(line(path, f"quality {quality} is out of range", "give 1 to 100"))
-    bits, reduced = depth_for(container, info.bits, bit_depth)
+    try:
+        bits, reduced = depth_for(container, info.bits, bit_depth)
+    except UsageError as error:
+        raise UsageError(line(path, *str(error).split("; "))) from None
     check_free(path, overwrite)
     if max(info.height, info.width) > _LARGEST_SIDE[container]:
         most = f"{NAMES[container]} can hold ({_LARGEST_SIDE[container]} a side)"

@@ -8,6 +8,8 @@ copy, and the answer is a curve: tiles that are restored one by one then share i
 
 from __future__ import annotations
 
+import contextlib
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -47,12 +49,18 @@ class Exposure(nn.Module):
     def forward(self, x: Tensor, cells: Tensor | None = None) -> Tensor:
         """B x C x H x W -> the same shape, in [0, 1]. cells: of the pictures that x shows parts of, B x any number x C;
         None: x shows all of them."""
-        with torch.autocast(x.device.type, enabled=False):
+        with _in_float32(x.device.type):
             a = self.coefficients(_cells(x.float()) if cells is None else cells)[..., None, None]
         y = x.clamp(0, 1)
         for index in range(ROUNDS):
             y = y + a[:, :, index] * y * (1 - y)
         return y
+
+
+def _in_float32(device: str) -> contextlib.AbstractContextManager[object]:
+    """Brightness is a matter of small numbers: no bf16 here. ("meta", on which operations are counted, has none.)"""
+    known = torch.amp.is_autocast_available(device)
+    return torch.autocast(device, enabled=False) if known else contextlib.nullcontext()
 
 
 def _cells(x: Tensor) -> Tensor:

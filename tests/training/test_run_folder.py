@@ -7,7 +7,7 @@ from torch import Tensor
 
 from runir.config import dump_toml, to_plain
 from runir.data.degrade import GaussianNoise
-from runir.errors import UsageError
+from runir.errors import RunirError, UsageError
 from runir.training.checkpoint import load_tensors
 from runir.training.fine_tune import fine_tune
 from runir.training.loop import Trainer
@@ -29,6 +29,12 @@ def test_what_a_broken_off_run_left_behind_is_not_mixed_in(project: Path) -> Non
     rows = [line.split(",") for line in (out / "validation.csv").read_text().splitlines()]
     assert [row[0] for row in rows] == ["step", "6", "12"]
     assert rows[0][1] == "awgn:25"
+
+
+def test_a_run_folder_that_cannot_be_made_is_told(project: Path) -> None:
+    (project / "run").write_text("a file")
+    with pytest.raises(RunirError, match="run"):
+        train(project, "run")
 
 
 def test_interrupted_before_the_first_checkpoint_it_says_to_start_again(

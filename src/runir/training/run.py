@@ -27,14 +27,14 @@ HELD_OUT = "held_out.txt"
 def _prepare(recipe: Recipe, names: frozenset[str], folders: Sequence[Path], out: Path) -> Recipe:
     """Make the run folder with the effective recipe, which is returned, and its own copy of the held-out list. Scores
     and weights go that a run left behind which ended before its first checkpoint: they are not this recipe's."""
-    for name in (SCORES, WEIGHTS):
-        (out / name).unlink(missing_ok=True)
     data = replace(recipe.data, folders=tuple(str(folder.resolve()) for folder in folders), held_out_count=0)
     if recipe.data.held_out is not None or names:
         data = replace(data, held_out=HELD_OUT)
         place("".join(f"{name}\n" for name in sorted(names)).encode(), out / HELD_OUT, overwrite=True)
     recipe = _spelled_out(replace(recipe, data=data))
     place(dump_toml(to_plain(recipe)).encode(), out / RECIPE, overwrite=True)
+    for name in (SCORES, WEIGHTS):
+        (out / name).unlink(missing_ok=True)
     return recipe
 
 

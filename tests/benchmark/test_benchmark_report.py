@@ -49,10 +49,10 @@ def test_the_table_has_the_quickest_first() -> None:
     rows = [cells(line) for line in lines]
     assert [row[0] for row in rows[2:]] == ["(as it came)", "run-t.denoise", "NAFNet", "BM3D", "net.pth (failed)"]
     assert rows[2][4:6] == ["20.50", "0.4000"]
-    expected = ["ours", "openvino", "1,234,567", "30.64", "0.9000", "0.25", "0.2 to 0.3 (3 runs)", "300"]
+    expected = ["ours", "openvino", "1,234,567", "30.64", "0.9000", "0.25", "1x", "0.2 to 0.3 (3 runs)", "300"]
     assert rows[3][1:] == expected
     assert rows[4][1] == "random"
-    assert rows[4][4:8] == ["", "", "3", "1 run"]  # no PSNR for random weights
+    assert rows[4][4:9] == ["", "", "3", "12x", "1 run"]  # no PSNR for random weights
     assert rows[5][1] == "none, told sigma"
 
 

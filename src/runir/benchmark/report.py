@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from runir.benchmark.run import Result, Setting
 from runir.benchmark.worker import SIDE
 
-HEAD = ("method", "weights", "engine", "parameters", "PSNR (dB)", "SSIM", "s/Mpx", "range", "peak MB")
+HEAD = ("method", "weights", "engine", "parameters", "PSNR (dB)", "SSIM", "s/Mpx", "relative", "range", "peak MB")
 COLUMNS = (
     "method", "source", "kind", "engine", "parameters", "psnr", "ssim", "input_psnr", "input_ssim", "seconds_per_mpx",
     "fastest", "slowest", "runs", "peak_bytes", "threads", "degradation", "seed", "protocol", "pictures", "error",
@@ -18,10 +18,12 @@ COLUMNS = (
 
 def table(results: Sequence[Result]) -> str:
     """A Markdown table, the quickest method first, the pictures as they came on top, what failed at the end."""
-    rows = [HEAD, *(_row(result) for result in _in_order(results))]
+    ours = _reference(results)
+    unit = ours.median if ours is not None else None
+    rows = [HEAD, *(_row(result, unit) for result in _in_order(results))]
     scored = next((result for result in results if result.input_psnr is not None), None)
     if scored is not None:
-        rows.insert(1, ("(as it came)", "", "", "", *_quality(scored.input_psnr, scored.input_ssim), "", "", ""))
+        rows.insert(1, ("(as it came)", "", "", "", *_quality(scored.input_psnr, scored.input_ssim), "", "", "", ""))
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
     lines = [_line(row, widths) for row in rows]
     rule = "|" + "|".join("-" * (w + 1) + (":" if k > 2 else "-") for k, w in enumerate(widths)) + "|"
@@ -37,10 +39,16 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _row(result: Result) -> tuple[str, ...]:
+def _reference(results: Sequence[Result]) -> Result | None:
+    """What times are relative to: the first of runir's own models, which is the larger one."""
+    return next((r for r in results if r.method.kind == "runir" and r.median is not None), None)
+
+
+def _row(result: Result, unit: float | None) -> tuple[str, ...]:
     method, median = result.method, result.median
     name = method.name.replace("|", "/") + (" (failed)" if result.error else "")
-    speed = ("", "") if median is None else (_seconds(median), _range(result))
+    relative = "" if median is None or unit is None else f"{_seconds(median / unit)}x"
+    speed = ("", "", "") if median is None else (_seconds(median), relative, _range(result))
     memory = "" if result.peak_bytes is None else f"{result.peak_bytes / 1e6:.0f}"
     size = f"{result.parameters:,}" if result.parameters else ""
     told = "" if result.told_sigma is None else f", told {result.told_sigma:g}"
@@ -86,6 +94,9 @@ def _notes(results: Sequence[Result], degradation: str, left_out: Mapping[str, s
         "first one, after a run that does not count. Peak MB: of the method's process on that picture, Python and its "
         "libraries included."
     ]
+    ours = _reference(results)
+    if ours is not None:
+        notes.append(f"Relative: time against that of {ours.method.name}.")
     if "classical" in kinds:
         notes.append("Told sigma: the classical denoisers are given the noise's strength; our networks find it out.")
     for result in results:

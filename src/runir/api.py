@@ -12,10 +12,11 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from runir.errors import UsageError, nearest
-from runir.images import EXTENSIONS, open_picture
+from runir.errors import RunirError, UsageError, nearest
+from runir.images import EXTENSIONS, MAX_PIXELS, open_picture
+from runir.images.headers import read_header
 from runir.images.messages import line
-from runir.images.picture import ENDINGS, READ_ONLY_EXTENSIONS
+from runir.images.picture import ENDINGS, READ_ONLY, READ_ONLY_EXTENSIONS
 from runir.images.place import check_free
 from runir.images.read import check_is_file
 from runir.inference import Restorer
@@ -132,9 +133,20 @@ class Kit:
 
 def default_output(path: Path, what: str = "restored", ending: str | None = None) -> Path:
     """NAME.restored.EXT beside the input; .tif for what can only be read."""
-    if ending is None:
-        ending = ENDINGS["TIFF"] if path.suffix.lower() in READ_ONLY_EXTENSIONS else path.suffix
-    return path.with_name(f"{path.stem}.{what}{ending}")
+    return path.with_name(f"{path.stem}.{what}{_own_ending(path) if ending is None else ending}")
+
+
+def _own_ending(path: Path) -> str:
+    """The ending that a result of the same container gets: the input's own, unless its content is of another kind."""
+    named = {**EXTENSIONS, **READ_ONLY_EXTENSIONS}.get(path.suffix.lower(), "")
+    try:
+        with path.open("rb") as file:
+            found = read_header(file, MAX_PIXELS).format
+    except (OSError, RunirError):  # told when it is read
+        found = named
+    if found in READ_ONLY:
+        return ENDINGS["TIFF"]
+    return path.suffix if found == named else ENDINGS[found]
 
 
 def check_paths(source: Path, output: Path | None, overwrite: bool, default: Path | None = None) -> Path:
@@ -148,10 +160,8 @@ def check_paths(source: Path, output: Path | None, overwrite: bool, default: Pat
     target = output or default or default_output(source)
     if target.suffix.lower() not in EXTENSIONS and not target.is_dir():
         if output is None:
-            with open_picture(source):  # what runir cannot read either is told as that
+            with open_picture(source):  # tells what it is that runir cannot read, and so gives no ending to
                 pass
-            what = "has no ending of a format that can be written"
-            raise UsageError(line(source, what, "name the result with -o FILE.png"))
         raise UsageError(line(target, "unknown format", f"use an ending of {' '.join(EXTENSIONS)}"))
     if target.exists() and source.samefile(target):
         raise UsageError(line(target, "is the original, which is never overwritten", "choose another name"))

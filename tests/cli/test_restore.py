@@ -220,10 +220,28 @@ def test_a_format_that_cannot_be_read_is_named(tmp_path: Path, capsys: pytest.Ca
     for words in ([], ["-o", tmp_path / "b.png"], ["-o", tmp_path / "new"]):
         assert run(tmp_path / "a.bmp", *words) == 1
         one_line(capsys, "a.bmp: BMP is not supported; convert it")
-    (tmp_path / "a.bmp").rename(tmp_path / "a.txt")
-    noisy().save(tmp_path / "a.bmp", format="PNG")  # one that can be read, by a name that nothing is written to
-    assert run(tmp_path / "a.bmp") == 2
-    one_line(capsys, "a.bmp: has no ending", "-o")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "result"),
+    [("a.jpg", "PNG", "a.restored.png"), ("a.HEIC", "JPEG", "a.restored.jpg"), ("a", "WEBP", "a.restored.webp")],
+)
+def test_the_result_is_what_the_file_is_whatever_its_name_says(
+    tmp_path: Path, name: str, content: str, result: str
+) -> None:
+    noisy().save(tmp_path / name, format=content)
+    assert run(tmp_path / name) == 0
+    assert Image.open(tmp_path / result).format == content
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([name, result])
+
+
+def test_in_a_folder_names_stay_and_a_note_tells_of_the_content(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in").mkdir()
+    noisy().save(tmp_path / "in" / "a.jpg", format="PNG")
+    assert run(tmp_path / "in", "-o", tmp_path / "out") == 0
+    assert "a.jpg: is PNG, whatever its name says: written as JPEG" in capsys.readouterr().out
 
 
 def test_unknown_model_and_option_exit_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

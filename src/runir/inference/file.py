@@ -16,7 +16,7 @@ from runir.images import (
     open_picture,
     to_float,
 )
-from runir.images.picture import dtype_of
+from runir.images.picture import EXTENSIONS, NAMES, dtype_of
 from runir.images.place import copy_file
 from runir.images.writer import container_of
 from runir.inference.overlap import Behind
@@ -88,6 +88,9 @@ class FileWork:
         with ExitStack() as stack:
             reader = stack.enter_context(open_picture(source, max_pixels=options.max_pixels))
             self.info = reader.info
+            wanted = container_of(target, options.format)
+            if options.format is None and self.info.format != wanted == EXTENSIONS.get(source.suffix.lower()):
+                self._notes.append(f"is {NAMES[self.info.format]}, whatever its name says: written as {NAMES[wanted]}")
             reader.check_range()
             self._turned = reader.turned
             whole = Region(0, 0, self.info.width, self.info.height)

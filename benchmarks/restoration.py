@@ -4,7 +4,9 @@
 
 --data: a folder with rain100/, lol_eval15/, levin32/ and cc15/, each with its degraded pictures (input/, or
 input_light/ and input_heavy/) and target/; --blur-set: what make_blur_set.py wrote. Prints a row per model and test,
-the input's own score beside it. With --update-cards the scores are written onto the cards in the source tree.
+the input's own score beside it; then the time of the larger models for a picture of 3000 x 4000, with overlaps and
+shared statistics, against a network of FFDNet's shape. With --update-cards the scores are written onto the cards in the
+source tree.
 """
 
 from __future__ import annotations
@@ -15,14 +17,18 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from network_speed import REFERENCE, FFDNetShape, as_onnx, measure
 from runir.evaluation import get_protocol, paired_folders, score_pairs
 from runir.inference import Restorer
+from runir.inference.tiles import plan_tiles
 from runir.weights import Model, list_models
 from scores import as_score, update_card
 
 ROOT = Path(__file__).parents[1]
 SIZES = ("run-s", "run-t")
 MOST_BEHIND = 1.0  # dB that run-t may lie behind run-s
+MUST_TIME = 0.55  # of FFDNet's shape, for run-s
+PICTURE, OVERLAP = (3000, 4000), 32  # what time is stated for; FFDNet's shape gets tiles with this overlap
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,24 @@ def needed(test: Test, size: str, input_psnr: float, larger: dict[Test, float]) 
     if size != "run-s":
         return larger[test] - MOST_BEHIND if test in larger else None
     return test.must if test.must is None or not test.gain else input_psnr + test.must
+
+
+def times(models: list[Model], threads: int) -> int:
+    """Print the time of each model; returns how many take too long."""
+    sources = {model.card.name: (model.checked_onnx(), model.card.tile) for model in models}
+    tile = models[0].card.tile
+    seconds = measure({REFERENCE: (as_onnx(FFDNetShape(), tile), tile)} | sources, threads, "f32", 7)
+    least, missed = len(plan_tiles(*PICTURE, tile, OVERLAP)), 0
+    print(f"time against {REFERENCE}, for {PICTURE[0]} x {PICTURE[1]} pixels")
+    for model in models:
+        card = model.card
+        tiles, per_tile = len(plan_tiles(*PICTURE, card.tile, card.overlap)), seconds[card.name] / seconds[REFERENCE]
+        ratio = per_tile * (tiles + card.views) / least
+        missed += ratio > MUST_TIME
+        verdict = f"must {MUST_TIME}: {'met' if ratio <= MUST_TIME else 'MISSED'}"
+        what = f"{per_tile:.3f}x a tile, {tiles} tiles and {card.views} views for {least} tiles"
+        print(f"{card.name:<16}{what}: {ratio:.3f}x   {verdict}")
+    return missed
 
 
 def main() -> int:
@@ -90,6 +114,7 @@ def main() -> int:
                 sys.stdout.flush()
             if options.update_cards:
                 update_card(models[name], scores)
+    missed += times([model for name, model in models.items() if name.startswith("run-s.")], options.threads)
     print(f"note, LOL: {SCENES}\n{missed} goals missed")
     return 1 if missed else 0
 

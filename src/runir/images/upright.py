@@ -18,7 +18,7 @@ Samples = TypeVar("Samples", bound=np.generic)
 
 IN_MEMORY = 1 << 27
 """Bytes of raw samples up to which a turned picture is held in memory."""
-_STRIP = 1 << 25
+_STRIP = 1 << 24  # bytes turned at a time; several copies of them are in memory
 
 
 def turn(samples: NDArray[Samples], orientation: int) -> NDArray[Samples]:
@@ -41,11 +41,14 @@ def upright_rows(rows: Rows, orientation: int, scratch: Path | None) -> Rows:
     """
     if orientation == 1:
         return rows
-    sample = 1 if rows.bits == 8 else 4 if rows.bits == 32 else 2
-    size = rows.height * rows.width * rows.bands * sample
+    size = rows.height * rows.width * rows.bands * _sample_bytes(rows)
     if size <= IN_MEMORY:
         return ArrayRows(turn(rows.fetch(0, rows.height), orientation), rows.bits)
     return _TurnedRows(rows, orientation, scratch, size)
+
+
+def _sample_bytes(rows: Rows) -> int:
+    return 1 if rows.bits == 8 else 4 if rows.bits == 32 else 2
 
 
 @contextmanager
@@ -80,7 +83,7 @@ class _TurnedRows:
 
     def _fill(self) -> None:
         rows = self._rows
-        step = max(1, _STRIP // (rows.width * rows.bands))
+        step = max(1, _STRIP // (rows.width * rows.bands * _sample_bytes(rows)))
         for top in range(0, rows.height, step):
             bottom = min(rows.height, top + step)
             part = turn(rows.fetch(top, bottom), self._orientation)

@@ -15,14 +15,15 @@ SOURCE = ROOT / "src" / "runir"
 
 MAY_IMPORT = {
     "images": set(),
+    "deconvolution": {"degradations"},
     "weights": set(),
     "degradations": set(),
     "models": {"weights"},
-    "inference": {"images", "weights", "models"},  # models: the PyTorch engine, inside its constructor
+    "inference": {"images", "weights", "deconvolution", "models"},  # models: the PyTorch engine, inside its constructor
     "inspection": {"images", "weights"},
     "evaluation": {"images", "weights", "degradations", "inference"},
-    "data": {"images", "degradations"},
-    "training": {"images", "models", "data", "evaluation", "degradations", "weights"},
+    "data": {"images", "degradations", "deconvolution"},
+    "training": {"images", "models", "data", "evaluation", "degradations", "deconvolution", "weights"},
     "api": {"images", "weights", "inference", "inspection"},
     "batch": {"images", "weights", "inference", "inspection", "api"},
     "doctor": {"images", "weights", "inference", "api"},

@@ -37,6 +37,18 @@ def to_unit(picture: NDArray[np.uint8]) -> FloatPatch:
     return np.divide(picture, np.float32(255), dtype=np.float32)
 
 
+def augment(pictures: tuple[NDArray[Any], ...], rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
+    """One of the eight flips and rotations, the same for all."""
+    kind = int(rng.integers(8))
+    if kind & 1:
+        pictures = tuple(p[::-1] for p in pictures)
+    if kind & 2:
+        pictures = tuple(p[:, ::-1] for p in pictures)
+    if kind & 4:
+        pictures = tuple(p.transpose(1, 0, 2) for p in pictures)
+    return pictures
+
+
 @dataclass(frozen=True, slots=True)
 class GaussianNoise:
     """Clean patch -> additive white Gaussian noise of a random level, not clipped (blind denoising).

@@ -16,14 +16,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from runir.data.degrade import Degrade, FloatPatch, to_unit
+from runir.data.blurs import with_guides
+from runir.data.degrade import Degrade, FloatPatch, augment, to_unit
+from runir.deconvolution import estimate_kernel
 from runir.errors import UsageError
-from runir.images.reduce import exposure_cells
+from runir.images.reduce import exposure_cells, views
 
 Sample = tuple[FloatPatch, ...]
-"""(degraded, clean), each float32 patch x patch x 3; from a source with `cells` also CELLS x 3, drawn at random from
-what the exposure curve sees of the whole degraded picture."""
+"""(degraded, clean), each float32 patch x patch x 3, but for guides behind the degraded one; from a source with `cells`
+also CELLS x 3, drawn at random from what the exposure curve sees of the whole degraded picture."""
 CELLS = 512
+SEEN = 512  # pixels: side of the part of a given picture in which its blur is looked for
 
 
 class PairSource(Protocol):
@@ -32,18 +35,6 @@ class PairSource(Protocol):
     def draw(self, rng: np.random.Generator, patch: int) -> Sample:
         """One sample of this patch side."""
         ...
-
-
-def _augment(pictures: tuple[NDArray[Any], ...], rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
-    """One of the eight flips and rotations, the same for all."""
-    kind = int(rng.integers(8))
-    if kind & 1:
-        pictures = tuple(p[::-1] for p in pictures)
-    if kind & 2:
-        pictures = tuple(p[:, ::-1] for p in pictures)
-    if kind & 4:
-        pictures = tuple(p.transpose(1, 0, 2) for p in pictures)
-    return pictures
 
 
 def _corner(shape: tuple[int, ...], patch: int, rng: np.random.Generator) -> tuple[slice, slice]:
@@ -82,7 +73,7 @@ class CleanSource:
         margin = self._degrade.margin
         picture = _at_least(self._pictures[index], patch + 2 * margin)
         rows, columns = _corner(picture.shape, patch + 2 * margin, rng)
-        (clean,) = _augment((picture[rows, columns],), rng)
+        (clean,) = augment((picture[rows, columns],), rng)
         degraded, target = self._degrade(np.ascontiguousarray(clean), rng)
         inside = slice(margin, margin + patch)
         pair = degraded[inside, inside], target[inside, inside]
@@ -92,8 +83,11 @@ class CleanSource:
 class PairedSource:
     """Patches of given (degraded, clean) pairs of equal size."""
 
-    def __init__(self, pairs: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]], cells: bool = False) -> None:
-        """Pairs: uint8 H x W x 3 each, as for CleanSource; raises UsageError when the sizes of a pair differ."""
+    def __init__(
+        self, pairs: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]], cells: bool = False, guides: int = 0
+    ) -> None:
+        """Pairs: uint8 H x W x 3 each, as for CleanSource; guides: for each degraded patch. Raises UsageError when the
+        sizes of a pair differ."""
         if not len(pairs):
             raise UsageError("no pairs to train on")
         for index, (degraded, clean) in enumerate(pairs):
@@ -101,6 +95,7 @@ class PairedSource:
                 raise UsageError(f"pair {index}: input {degraded.shape} and target {clean.shape} differ in size")
         self._pairs = pairs
         self._seen: dict[int, FloatPatch] | None = {} if cells else None
+        self._guides, self._kernels = guides, dict[int, FloatPatch]()
 
     def draw(self, rng: np.random.Generator, patch: int) -> Sample:
         """See PairSource."""
@@ -108,13 +103,21 @@ class PairedSource:
         pair = self._pairs[index]
         both = tuple(_at_least(p, patch) for p in pair)
         rows, columns = _corner(both[0].shape, patch, rng)
-        degraded, clean = _augment(tuple(p[rows, columns] for p in both), rng)
-        sample = to_unit(degraded), to_unit(clean)
+        degraded, clean = (to_unit(p[rows, columns]) for p in both)
+        if self._guides:
+            degraded = with_guides(degraded, self._kernel(index), self._guides)
+        sample = augment((degraded, clean), rng)
         if self._seen is None:
             return sample
         if index not in self._seen:
             self._seen[index] = exposure_cells(to_unit(pair[0]))
         return (*sample, _some(self._seen[index], rng))
+
+    def _kernel(self, index: int) -> FloatPatch:
+        """That blurred a picture, looked for in its middle when it is first needed."""
+        if index not in self._kernels:
+            self._kernels[index] = estimate_kernel(views(to_unit(self._pairs[index][0]), SEEN, 1))
+        return self._kernels[index]
 
 
 class MixedSource:
@@ -130,8 +133,8 @@ class MixedSource:
 
 
 class StepBatches(Dataset[tuple[Tensor, ...]]):
-    """Item i is the whole batch of step i: (degraded, clean), each float32 B x 3 x P x P; from a source with cells also
-    those, B x CELLS x 3."""
+    """Item i is the whole batch of step i: (degraded, clean), each float32 B x 3 x P x P (the first with its
+    guides, if any); from a source with cells also those, B x CELLS x 3."""
 
     def __init__(
         self,

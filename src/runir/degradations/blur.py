@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from runir.degradations._picture import FloatPicture, Picture32, require_picture
 from runir.degradations._ranges import check_ranges
+from runir.degradations.jpeg import jpeg_round_trip
 from runir.degradations.kernels import (
     Path2D,
     convolve,
@@ -32,6 +33,7 @@ from runir.degradations.transfer import linear_to_srgb, srgb_to_linear
 from runir.errors import UsageError
 
 NODE_DISTANCE = 128  # pixels between places whose kernels are drawn; in between they are blended
+JPEG_QUALITY = (75, 98)
 KNEE = 0.8  # linear light from which a highlight may have been brighter than the picture shows
 
 
@@ -49,6 +51,7 @@ class MotionBlur:
         linear: whether blur acts in linear light (as on a sensor), or on sRGB-encoded values (as in many test sets).
         shot, read: variance of the sensor's noise per unit of light (linear or encoded, see `linear`), and in the dark.
         sigma: white Gaussian noise on the encoded picture, in 8-bit levels, >= 0.
+        jpeg: how likely the picture is stored as JPEG, in [0, 1]; then the quality is uniform within JPEG_QUALITY.
 
     Raises:
         UsageError: a value is out of its range.
@@ -66,6 +69,7 @@ class MotionBlur:
     shot: float = 0.0
     read: float = 0.0
     sigma: float = 0.0
+    jpeg: float = 0.0
 
     def __post_init__(self) -> None:
         """Check every range."""
@@ -74,6 +78,8 @@ class MotionBlur:
                 raise UsageError(f"motion blur: {name} must be zero or more and finite, got {getattr(self, name)}")
         if not 1.0 <= self.highlights < math.inf:
             raise UsageError(f"motion blur: highlights must be 1 or more and finite, got {self.highlights}")
+        if not 0.0 <= self.jpeg <= 1.0:
+            raise UsageError(f"motion blur: jpeg is a share in [0, 1], got {self.jpeg}")
         if not all(math.isfinite(value) for value in self.axis):
             raise UsageError(f"motion blur: the axis must be finite, got {self.axis}")
 
@@ -86,6 +92,7 @@ class MotionBlurs:
         size: pixels. sigma: 8-bit levels. shot: upper end; half of the pictures have such noise. roll: degrees, in
         `rolling` of the pictures, about an axis up to `off_axis` pixels away. objects: share of the pictures with one
         or two. highlights: upper end, in every second picture. encoded: share blurred in sRGB-encoded values.
+        jpeg: share stored as JPEG.
     """
 
     size: tuple[float, float] = (3.0, 31.0)
@@ -97,14 +104,15 @@ class MotionBlurs:
     objects: float = 0.2
     highlights: float = 6.0
     encoded: float = 0.4
+    jpeg: float = 0.0
 
     margin = 16  # pixels of context that a training patch wants on every side
 
     def __post_init__(self) -> None:
         """Check every range by its ends."""
         check_ranges("motion blur", (self.size, self.sigma, self.roll))
-        if not all(0.0 <= share <= 1.0 for share in (self.rolling, self.objects, self.encoded)):
-            raise UsageError("motion blur: rolling, objects and encoded are shares in [0, 1]")
+        if not all(0.0 <= share <= 1.0 for share in (self.rolling, self.objects, self.encoded, self.jpeg)):
+            raise UsageError("motion blur: rolling, objects, encoded and jpeg are shares in [0, 1]")
         if not (0.0 <= self.shot < math.inf and 1.0 <= self.highlights < math.inf and 0.0 <= self.off_axis < math.inf):
             raise UsageError("motion blur: shot and off_axis are zero or more, highlights 1 or more")
 
@@ -126,16 +134,20 @@ class MotionBlurs:
             shot=shot if noisy < 0.5 else 0.0,
             read=read if noisy < 0.5 else 0.0,
             sigma=sigma,
+            jpeg=self.jpeg,
         )  # fmt: skip
 
 
-def motion_blur(clean: FloatPicture, params: MotionBlur, rng: np.random.Generator) -> Picture32:
+def motion_blur(
+    clean: FloatPicture, params: MotionBlur, rng: np.random.Generator, noise: np.random.Generator | None = None
+) -> Picture32:
     """Blur a sharp picture.
 
     Args:
         clean: H x W x C, sRGB-encoded, C 1 or 3, H, W >= 1; clipped to [0, 1].
         params: the exposure.
         rng: source of trajectories, outlines and noise.
+        noise: source of noise and JPEG quality instead: so the same exposure can be drawn again, with other noise.
 
     Returns:
         float32, same shape, in [0, 1], not rounded. Every kernel's centroid is its centre.
@@ -144,6 +156,7 @@ def motion_blur(clean: FloatPicture, params: MotionBlur, rng: np.random.Generato
         UsageError: `clean` is not a picture.
     """
     require_picture(clean)
+    noise = rng if noise is None else noise
     encoded = np.clip(clean, 0.0, 1.0).astype(np.float32)
     light = srgb_to_linear(encoded) if params.linear else encoded
     if params.highlights > 1.0:
@@ -156,12 +169,15 @@ def motion_blur(clean: FloatPicture, params: MotionBlur, rng: np.random.Generato
         blurred = _move_object(light, blurred, params, rng)
     if params.shot or params.read:
         variance = params.shot * np.clip(blurred, 0.0, 1.0) + params.read
-        blurred = blurred + np.sqrt(variance) * rng.standard_normal(blurred.shape, np.float32)
+        blurred = blurred + np.sqrt(variance) * noise.standard_normal(blurred.shape, np.float32)
     seen = np.clip(blurred, 0.0, 1.0).astype(np.float32)
     result = linear_to_srgb(seen) if params.linear else seen
     if params.sigma:
-        result = result + rng.standard_normal(result.shape, np.float32) * np.float32(params.sigma / 255.0)
-    return np.clip(result, 0.0, 1.0).astype(np.float32)
+        result = result + noise.standard_normal(result.shape, np.float32) * np.float32(params.sigma / 255.0)
+    result = np.clip(result, 0.0, 1.0).astype(np.float32)
+    if params.jpeg and noise.random() < params.jpeg:
+        result = jpeg_round_trip(result, int(noise.integers(JPEG_QUALITY[0], JPEG_QUALITY[1] + 1)))
+    return result
 
 
 def _shake(light: Picture32, path: Path2D, turn: NDArray[np.float64], axis: tuple[float, float]) -> Picture32:

@@ -115,13 +115,13 @@ def convolve(picture: Picture32, kernel: Picture32) -> Picture32:
 def full_convolution(picture: Picture32, kernel: Picture32) -> Picture32:
     """Convolve every channel of a picture that is zero beyond its border: H x W x C -> H + K - 1 x W + K - 1 x C."""
     height, width = (picture.shape[axis] + kernel.shape[axis] - 1 for axis in (0, 1))
-    size = (_fast_size(height), _fast_size(width))
+    size = (fast_size(height), fast_size(width))
     planes = np.fft.rfft2(picture.transpose(2, 0, 1), size)
     product = np.fft.irfft2(planes * np.fft.rfft2(kernel, size), size)
     return np.ascontiguousarray(product[:, :height, :width].transpose(1, 2, 0), np.float32)
 
 
-def _fast_size(least: int) -> int:
+def fast_size(least: int) -> int:
     """The smallest number >= least without prime factors above 5: fast for the FFT."""
     size = least
     while True:

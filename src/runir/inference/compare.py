@@ -11,7 +11,7 @@ from runir.images import Picture, finite, open_picture, to_float, write_picture
 from runir.images.picture import COLOURS
 from runir.images.reduce import block_means
 from runir.inference.part import Region
-from runir.inference.restorer import Array, as_rgb
+from runir.inference.shown import Array, as_rgb
 
 Style = Literal["split", "side"]
 SIDE = 1600  # pixels of each view's longer side at most

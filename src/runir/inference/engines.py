@@ -1,4 +1,4 @@
-"""Engines run the network on one tile: float32 1 x 3 x tile x tile in, the same shape out.
+"""Engines run the network on one tile: float32 1 x inputs x tile x tile in (RGB, and the model's guides), RGB out.
 
 OpenVINO is the default on CPUs. ONNX Runtime is the second (an extra), and the one for GPUs of others than Intel.
 All agree within 1e-3 in float32.
@@ -34,8 +34,8 @@ class Engine(Protocol):
     name: str
 
     def __call__(self, tile: Tile, statistics: Statistics | None = None) -> Tile:
-        """float32 1 x 3 x tile x tile -> a new array of the same shape. statistics: used in place of the
-        tile's own."""
+        """float32 1 x inputs x tile x tile -> a new array, 1 x 3 x tile x tile. statistics: used in place of the tile's
+        own."""
         ...
 
     def measure(self, tile: Tile) -> Statistics | None:

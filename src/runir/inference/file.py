@@ -21,7 +21,8 @@ from runir.images.place import copy_file
 from runir.images.writer import container_of
 from runir.inference.overlap import Behind
 from runir.inference.part import CHUNK, Part, Piped, Region, WrittenRows
-from runir.inference.restorer import Array, Progress, Restorer, Source
+from runir.inference.restorer import Progress, Restorer, Source
+from runir.inference.shown import Array
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from runir.errors import UsageError
 from runir.images import PictureReader, fill_transparent, finite, from_float, keep_hidden, to_float
 from runir.images.depth import change_depth
 from runir.inference.overlap import ahead
-from runir.inference.restorer import Array
+from runir.inference.shown import Array
 from runir.inference.tiles import GRID
 
 CHUNK = 64  # rows that travel between the threads at once

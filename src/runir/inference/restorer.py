@@ -11,17 +11,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from runir.errors import UsageError
 from runir.images import to_float
-from runir.images.reduce import REDUCED_SIDE, shrink, views
+from runir.images.reduce import shrink, views
 from runir.inference.engines import Engine, Precision, Statistics, build_engine
-from runir.inference.exposure import ExposureCurve, brighten
+from runir.inference.exposure import ExposureCurve
 from runir.inference.foreign import ForeignModel, open_model
+from runir.inference.shown import Array, Cut, cutter
 from runir.inference.tiles import plan_tiles, reflected, restore_rows
 from runir.weights import Model, ModelCard
 
 Progress = Callable[[int, int], None]
-Array = NDArray[np.float32]
-Cut = Callable[[NDArray[Any]], Array]
 LOW, HIGH = -1.0, 2.0  # what networks are shown; values beyond (float files) keep their distance
+RGB = 3
 SYMMETRIES = 8  # flips and quarter turns of a square
 
 
@@ -83,6 +83,7 @@ class Restorer:
         self._exact: Engine | None = None
         file = self._model.exposure
         self._exposure = ExposureCurve.read(file) if file is not None else None
+        self._guides = int(self.card.network.get("guides", 0))
 
     @property
     def card(self) -> ModelCard:
@@ -161,7 +162,7 @@ class Restorer:
         """
         strength = check_strength(strength)
         plan = plan_tiles(source.height, source.width, self.card.tile, self.card.overlap)
-        cut = self._cutter(source)
+        cut = cutter(source, self._exposure, self._guides)
         shared = self._shared(source, cut)
         done = kept = 0
 
@@ -188,24 +189,11 @@ class Restorer:
             )
 
     def prepared(self, picture: ArrayLike) -> tuple[Array, Statistics | None]:
-        """The picture as the network is shown it, brightened if the model does that, H x W x 3; and what all its tiles
-        share (see ModelCard.views; None: every tile goes by its own statistics)."""
+        """The picture as the network is shown it (see `shown.cutter`), and what all its tiles share (see
+        ModelCard.views; None: every tile goes by its own statistics)."""
         source = _Held(as_picture(picture))
-        cut = self._cutter(source)
+        cut = cutter(source, self._exposure, self._guides)
         return cut(source.rows(0, source.height)), self._shared(source, cut)
-
-    def _cutter(self, source: Source) -> Cut:
-        """Turns tiles as they are read into what the network takes."""
-        curve = None if self._exposure is None else self._exposure.coefficients(as_rgb(source.reduced(REDUCED_SIDE)))
-
-        def cut(tile: NDArray[Any]) -> Array:
-            rgb = as_rgb(to_float(tile))
-            if curve is None:
-                return rgb
-            bright: Array = brighten(rgb, curve) + (rgb - rgb.clip(0, 1))  # what lies beyond white keeps its distance
-            return bright
-
-        return cut
 
     def _shared(self, source: Source, cut: Cut) -> Statistics | None:
         """What all tiles of a picture share for channel attention, if the model's tiles would differ too much without:
@@ -224,10 +212,11 @@ class Restorer:
         """The restored tile, and whether it is one; else the tile as it was. Tried again in float32 first."""
         shown = np.clip(tile, LOW, HIGH)
         run = _all_ways if tta else _run
-        change = run(self._engine, shown, shared) - shown
+        before = shown[..., :RGB]  # behind it are guides
+        change = run(self._engine, shown, shared) - before
         if not self._plausible(change) and self.precision != "f32":
-            change = run(self._in_float32(), shown, shared) - shown
-        return (tile + change, True) if self._plausible(change) else (tile, False)
+            change = run(self._in_float32(), shown, shared) - before
+        return (tile[..., :RGB] + change, True) if self._plausible(change) else (tile[..., :RGB], False)
 
     def _plausible(self, change: Array) -> bool:
         size = float(np.abs(change).mean())
@@ -250,7 +239,7 @@ def _run(engine: Engine, tile: Array, shared: Statistics | None) -> Array:
 
 def _all_ways(engine: Engine, tile: Array, shared: Statistics | None) -> Array:
     """Mean over the eight symmetries of the square, each undone: Timofte et al., CVPR 2016 ("self-ensemble")."""
-    total = np.zeros_like(tile)
+    total = np.zeros_like(tile[..., :RGB])
     for way in range(SYMMETRIES):
         turned = np.rot90(tile, way % 4)
         out = _run(engine, turned[:, ::-1] if way >= 4 else turned, shared)
@@ -273,11 +262,6 @@ class _Held:
 
     def views(self, side: int, count: int) -> list[Array]:
         return [] if max(self.height, self.width) <= side else views(self._picture, side, count)
-
-
-def as_rgb(picture: Array) -> Array:
-    """H x W x 1 or 3 -> H x W x 3 (a view)."""
-    return np.broadcast_to(picture, (*picture.shape[:2], 3)) if picture.shape[2] == 1 else picture
 
 
 def check_strength(strength: Any) -> float:

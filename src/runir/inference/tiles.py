@@ -126,8 +126,8 @@ def restore_rows(
     Args:
         source: the picture.
         plan: its tiles.
-        cut: turns a tile of the source (tile x tile x C) into what the network takes, float32 tile x tile x 3.
-        restore: (tile, top, left) -> the restored tile, float32 tile x tile x 3.
+        cut: turns a tile of the source (tile x tile x C) into what the network takes, float32 tile x tile x inputs.
+        restore: (what the network takes, top, left) -> the restored tile, float32 tile x tile x 3.
 
     Yields:
         (rows of the source, restored rows float32 h x W x 3) from top to bottom. The second is reused: copy to keep.

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from runir.models.blocks import ChannelAttention, WindowAttention
+from runir.models.run import RUN
 
 
 def parameters(network: nn.Module) -> int:
@@ -15,8 +16,8 @@ def parameters(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters())
 
 
-def macs_per_pixel(network: nn.Module, side: int = 512, channels: int = 3) -> float:
-    """MACs per pixel of a side x side picture: convolutions, linear layers and the attention's matrix products.
+def macs_per_pixel(network: nn.Module, side: int = 512) -> float:
+    """MACs per pixel of a side x side RGB picture: convolutions, linear layers and the attention's matrix products.
 
     Counted from the shapes that pass each layer in one run on the "meta" device, so nothing is computed. Additions,
     softmax and activations are left out, as is usual.
@@ -49,6 +50,7 @@ def macs_per_pixel(network: nn.Module, side: int = 512, channels: int = 3) -> fl
         ChannelAttention: channel_attention,
     }
     ghost = copy.deepcopy(network).to("meta").eval()
+    channels = ghost.config.inputs if isinstance(ghost, RUN) else 3
     for module in ghost.modules():
         if type(module) in counters:
             module.register_forward_hook(counters[type(module)])

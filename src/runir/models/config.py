@@ -51,6 +51,7 @@ class RUNConfig:
     window: side of the attention window in positions of its level. skip: how a skip joins the decoder.
     channels: picture channels in and out.
     exposure: whether a curve brightens the picture as a whole first (runir.models.exposure).
+    guides: pictures that the network is shown beside the degraded one (runir.deconvolution.guides_for).
     """
 
     levels: tuple[LevelConfig, ...]
@@ -59,6 +60,7 @@ class RUNConfig:
     skip: SkipFusion = "add"
     channels: int = 3
     exposure: bool = False
+    guides: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
@@ -70,6 +72,13 @@ class RUNConfig:
             raise UsageError(f"skip {self.skip!r}: choose one of {', '.join(get_args(SkipFusion))}")
         if self.stem < 1 or self.window < 1 or self.channels < 1:
             raise UsageError("stem, window and channels must be positive")
+        if self.guides < 0 or (self.guides and self.exposure):
+            raise UsageError("guides must not be negative, and not go with an exposure curve")
+
+    @property
+    def inputs(self) -> int:
+        """Channels that the network is shown: the degraded picture's, then those of each guide."""
+        return self.channels * (1 + self.guides)
 
     @property
     def multiple(self) -> int:

@@ -47,12 +47,14 @@ def export(network: RUN, tile: int, folder: Path) -> list[Path]:
     return [onnx_file, safetensors, exposure]
 
 
-def trace(network: nn.Module, tile: int, statistics: int = 0) -> ModelProto:
-    """Any picture-to-picture network as ONNX: float32 1 x 3 x tile x tile in ("degraded") and out ("restored").
+def trace(network: nn.Module, tile: int, statistics: int = 0, channels: int = 3) -> ModelProto:
+    """Any picture-to-picture network as ONNX: float32 1 x channels x tile x tile in ("degraded"), 1 x 3 x tile x tile
+    out ("restored").
 
     statistics: how many the network also takes and gives, see `to_onnx`.
     """
-    example = (torch.zeros(1, 3, tile, tile), *((torch.zeros(1, statistics), torch.zeros(1, 1)) if statistics else ()))
+    sharing = (torch.zeros(1, statistics), torch.zeros(1, 1)) if statistics else ()
+    example = (torch.zeros(1, channels, tile, tile), *sharing)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         # The tracer warns that sizes become constants, which is what a fixed tile wants, and that it is the old one:
         # the new exporter's graphs of window attention were not checked against the engines yet.
@@ -73,11 +75,11 @@ def trace(network: nn.Module, tile: int, statistics: int = 0) -> ModelProto:
 def to_onnx(network: RUN, tile: int) -> ModelProto:
     """The network on one tile as ONNX, large constants stored in fp16 behind a Cast to float32.
 
-    Inputs: "degraded", float32 1 x 3 x tile x tile; if the network has CSA Blocks also "given" (1 x its
+    Inputs: "degraded", float32 1 x inputs x tile x tile; if the network has CSA Blocks also "given" (1 x its
     `statistics`) and "share" (1 x 1), see `RUN.restore_sharing`. Outputs: "restored", and then "measured", the tile's
     own statistics.
     """
-    graph = trace(_Restore(network), tile, network.statistics)
+    graph = trace(_Restore(network), tile, network.statistics, network.config.inputs)
     _store_half(graph)
     onnx.checker.check_model(graph)
     return graph

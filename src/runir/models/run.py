@@ -42,9 +42,10 @@ class _Up(nn.Module):
 
 
 class RUN(nn.Module):
-    """Picture in, restored picture out: x + head(U(stem(x))).
+    """Picture in, restored picture out: x + head(U(stem(x and its guides))).
 
-    Takes and gives B x channels x H x W for any H, W >= 1; values are sRGB in [0, 1] plus noise (not clipped).
+    Takes B x inputs x H x W (the degraded picture's channels, then those of its guides, if the network has any) and
+    gives B x channels x H x W, for any H, W >= 1; values are sRGB in [0, 1] plus noise (not clipped).
     """
 
     def __init__(self, config: RUNConfig) -> None:
@@ -53,7 +54,7 @@ class RUN(nn.Module):
         self.config = config
         levels = config.levels
         packed = config.channels * config.stem**2
-        self.stem = nn.Conv2d(packed, levels[0].width, 3, padding=1)
+        self.stem = nn.Conv2d(config.inputs * config.stem**2, levels[0].width, 3, padding=1)
         self.exposure = Exposure(config.channels) if config.exposure else nn.Identity()
         self.encoders = nn.ModuleList(_blocks(level, level.encoder, config.window) for level in levels)
         self.decoders = nn.ModuleList(_blocks(level, level.decoder, config.window) for level in levels[:-1])
@@ -70,11 +71,12 @@ class RUN(nn.Module):
                 self.head.bias.zero_()
 
     def forward(self, x: Tensor, cells: Tensor | None = None) -> Tensor:
-        """B x C x H x W -> the same shape. cells: what the exposure curve goes by, see `Exposure.forward`."""
+        """B x inputs x H x W -> B x channels x H x W. cells: what the curve goes by, see `Exposure.forward`."""
         return self.restore(self.exposure(x, cells) if self.config.exposure else x)
 
     def restore(self, x: Tensor, choose: Choose | None = None) -> Tensor:
-        """The same behind the exposure curve: what runs on tiles. The global residual is added in x's precision.
+        """The same behind the exposure curve: what runs on tiles. The global residual is added to the degraded picture,
+        in x's precision.
 
         choose: is called for each CSA Block in turn, see ChannelAttention: so tiles of a picture can share statistics.
         """
@@ -84,7 +86,7 @@ class RUN(nn.Module):
         padded = F.pad(x, (0, pad_w, 0, pad_h), mode="replicate") if pad_h or pad_w else x
         # Inside, values are centred, in [-1, 1]: the first layers see both signs.
         residual = self._u(2 * padded - 1, choose)[..., :height, :width]
-        return x + 0.5 * residual.to(x.dtype)
+        return x[:, : self.config.channels] + 0.5 * residual.to(x.dtype)
 
     def _u(self, x: Tensor, choose: Choose | None) -> Tensor:
         stem = self.config.stem
@@ -106,7 +108,7 @@ class RUN(nn.Module):
         """`restore` with channel attention between this tile's own statistics and given ones.
 
         Args:
-            x: 1 x channels x H x W.
+            x: 1 x inputs x H x W.
             given: 1 x `statistics`, those of one CSA Block after another.
             share: 1 x 1; 0: the tile's own, 1: the given ones.
 

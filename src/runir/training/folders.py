@@ -8,7 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from runir.data.degrade import build_degrade
+import torch
+from accelerate import PartialState
+
+from runir.data.blurs import GuidedBlur, guided_blur
+from runir.data.degrade import Degrade, build_degrade
 from runir.data.pictures import EXTENSIONS, find_pictures, load_all, split_held_out
 from runir.data.samples import CleanSource, MixedSource, PairedSource, PairSource
 from runir.data.store import Joined, Patch, Store, is_store, open_store
@@ -22,32 +26,53 @@ from runir.training.validation import ValidationSet, clean_validation, pair_vali
 Pairs = Sequence[tuple[Patch, Patch]]
 
 
-def load_data(recipe: Recipe, held_out: frozenset[str], folders: Sequence[Path]) -> tuple[PairSource, ValidationSet]:
+def load_data(
+    recipe: Recipe, held_out: frozenset[str], folders: Sequence[Path], kernels: Path | None = None
+) -> tuple[PairSource, ValidationSet]:
     """Read the folders: (training source, validation set). Held-out pictures are never in the source.
+
+    kernels: file that keeps what was found for a network with guides, see `runir.data.blurs.guided_blur`.
 
     Raises UsageError for a wrong degradation, level or folder, before any picture is read, and for pairs of
     different size; RunirError for pictures without a partner or that cannot be read.
     """
     clean, paired = split_folders(recipe.data.kind, folders)
-    degrade = build_degrade(recipe.data.degradation)
+    degrade: Degrade = build_degrade(recipe.data.degradation)
     for level in recipe.validation.levels:
         parse_degradation(level)
-    cells = network_config(recipe).exposure
+    config, crop = network_config(recipe), recipe.validation.crop
     source: PairSource | None = None
     groups = ValidationSet({})
     if clean:
         pictures, kept = _clean_pictures(clean, held_out)
-        source = CleanSource(pictures, degrade, cells)
-        groups = clean_validation(kept, recipe.validation.levels, recipe.validation.crop)
+        if config.guides:
+            degrade = _guided(recipe, degrade, pictures, config.guides, kernels)
+        source = CleanSource(pictures, degrade, config.exposure)
+        groups = clean_validation(kept, recipe.validation.levels, crop, config.guides)
     if paired:
         pairs, kept_pairs = _given_pairs(paired, held_out)
-        given = PairedSource(pairs, cells)
-        checks = pair_validation(kept_pairs, recipe.validation.crop)
+        given = PairedSource(pairs, config.exposure, config.guides)
+        checks = pair_validation(kept_pairs, crop, config.guides)
         source = given if source is None else MixedSource(source, given, recipe.data.pairs)
         groups = ValidationSet(groups.groups | checks.groups)
     if source is None:
         raise UsageError("no training folders; give --data DIR")
     return source, groups
+
+
+def _guided(
+    recipe: Recipe, degrade: Degrade, pictures: Sequence[Patch], guides: int, kernels: Path | None
+) -> GuidedBlur:
+    """Kernels found by the first process, with a line of progress now and then; read by the others."""
+    state = PartialState()
+
+    def report(found: int, count: int) -> None:
+        if state.is_main_process and (found % 200 == 0 or found == count):
+            print(f"kernels found: {found} of {count}", flush=True)
+
+    with state.main_process_first():
+        return guided_blur(degrade, pictures, guides=guides, count=recipe.data.kernels, seed=recipe.seed, file=kernels,
+                           threads=torch.get_num_threads(), report=report)  # fmt: skip
 
 
 def _clean_pictures(places: Sequence[Path], held_out: frozenset[str]) -> tuple[Sequence[Patch], Sequence[Patch]]:

@@ -13,12 +13,14 @@ from runir.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class ModelSection:
-    """preset: a name from runir.models.presets, or network: a RUNConfig as a table; exposure: gives the preset a
-    RUNConfig's `exposure`; start: weights to start from (a shipped model's name or .safetensors file)."""
+    """preset: a name from runir.models.presets, or network: a RUNConfig as a table; exposure, guides: give
+    the preset a RUNConfig's `exposure` and `guides`; start: weights to start from (a shipped model's name or
+    .safetensors file)."""
 
     preset: str | None = None
     network: dict[str, Any] | None = None
     exposure: bool = False
+    guides: int = 0
     start: str | None = None
 
 
@@ -32,6 +34,7 @@ class DataSection:
     in the run folder.
     degradation: name and parameters of the on-the-fly degradation (not for kind "pairs"); a run folder's recipe has
     all of them.
+    kernels: how many blurs are drawn in advance for a network with guides (runir.data.blurs).
     workers: processes that make batches ahead of the network (0: none). folders: where the pictures are; --data goes
     first. sets: the parts of public data sets that the recipe is for, such as "gopro train"; a dry run looks for them
     in the folders.
@@ -42,6 +45,7 @@ class DataSection:
     held_out: str | None = None
     held_out_count: int = 0
     degradation: dict[str, Any] = field(default_factory=dict)
+    kernels: int = 2000
     workers: int = 1
     folders: tuple[str, ...] = ()
     sets: tuple[str, ...] = ()
@@ -50,6 +54,8 @@ class DataSection:
         """Refuse what cannot run."""
         if min(self.workers, self.held_out_count) < 0:
             raise UsageError("data.workers and data.held_out_count must not be negative")
+        if self.kernels < 1:
+            raise UsageError("data.kernels must be positive")
         if not 0 <= self.pairs <= 1:
             raise UsageError("data.pairs is a share in [0, 1]")
 
@@ -193,8 +199,9 @@ class Recipe:
         """Refuse what cannot run."""
         if (self.model.preset is None) == (self.model.network is None):
             raise UsageError("model: give either preset or network")
-        if self.model.exposure and self.model.preset is None:
-            raise UsageError("model.exposure goes with preset; in a network's table it is network.exposure")
+        for key in ("exposure", "guides"):
+            if getattr(self.model, key) and self.model.preset is None:
+                raise UsageError(f"model.{key} goes with preset; in a network's table it is network.{key}")
         if self.log_every < 1 or self.checkpoint_every < 1 or self.seed < 0:
             raise UsageError("log_every and checkpoint_every must be positive, seed not negative")
 

@@ -22,6 +22,7 @@ from runir.training.survey import held_out_of
 
 RECIPE = "recipe.toml"
 HELD_OUT = "held_out.txt"
+KERNELS = "kernels.npz"
 
 
 def _prepare(recipe: Recipe, names: frozenset[str], folders: Sequence[Path], out: Path) -> Recipe:
@@ -85,7 +86,7 @@ def train_recipe(recipe: Recipe, held_out: frozenset[str], folders: Sequence[Pat
     if (out / CHECKPOINT).exists():
         raise UsageError(f"{out}: holds a run already; add --resume to go on with it, or choose another --out")
     held_out = held_out_of(recipe, folders, held_out)
-    source, data = load_data(recipe, held_out, folders)
+    source, data = load_data(recipe, held_out, folders, out / KERNELS)
     trainer = Trainer(recipe, build_network(recipe), source)
     if trainer.accelerator.is_main_process:
         trainer.recipe = _prepare(recipe, held_out, folders, out)
@@ -122,7 +123,7 @@ def resume_training(out: Path, folders: Sequence[Path] = ()) -> Path:
     if folders and tuple(str(f.resolve()) for f in folders) != recipe.data.folders:
         raise UsageError(f"--resume goes on with the folders in {recipe_path}: leave --data out, or change them there")
     held_out = held_out_names(recipe, recipe_path)
-    source, data = load_data(recipe, held_out, folders_of(recipe, folders, recipe_path))
+    source, data = load_data(recipe, held_out, folders_of(recipe, folders, recipe_path), out / KERNELS)
     session = Session(Trainer(recipe, build_network(recipe), source), data, out)
     session.resume(*load_tensors(out / CHECKPOINT))
     return _train(session)

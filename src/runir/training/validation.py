@@ -12,7 +12,9 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from runir.data.blurs import with_guides
 from runir.data.degrade import to_unit
+from runir.deconvolution import estimate_kernel
 from runir.degradations import parse_degradation
 from runir.evaluation.metrics import psnr
 from runir.models.blocks import SLOPE, ConvFeedForward
@@ -24,7 +26,7 @@ from runir.training.optim import WeightAverage
 
 @dataclass(frozen=True)
 class ValidationSet:
-    """Named groups of (degraded, clean) crops, float32 H x W x 3 each."""
+    """Named groups of (degraded, clean) crops, float32 H x W x 3 each, but for guides behind the degraded ones."""
 
     groups: dict[str, list[tuple[NDArray[np.float32], NDArray[np.float32]]]]
 
@@ -34,15 +36,17 @@ def _centre(picture: NDArray[np.uint8], crop: int) -> NDArray[np.uint8]:
     return picture[top : top + crop, left : left + crop]
 
 
-def clean_validation(pictures: Sequence[NDArray[np.uint8]], levels: Sequence[str], crop: int) -> ValidationSet:
-    """Central crops degraded by each level's spec (such as "awgn:25"); picture k uses seed k."""
+def clean_validation(
+    pictures: Sequence[NDArray[np.uint8]], levels: Sequence[str], crop: int, guides: int = 0
+) -> ValidationSet:
+    """Central crops degraded by each level's spec (such as "awgn:25"), with guides; picture k uses seed k."""
     crops = [to_unit(_centre(picture, crop)) for picture in pictures]
     groups = (
         {}
         if not crops
         else {
             level: [
-                (parse_degradation(level).apply(clean, np.random.default_rng(k)), clean)
+                (_shown(parse_degradation(level).apply(clean, np.random.default_rng(k)), guides), clean)
                 for k, clean in enumerate(crops)
             ]
             for level in levels
@@ -51,12 +55,21 @@ def clean_validation(pictures: Sequence[NDArray[np.uint8]], levels: Sequence[str
     return ValidationSet(groups)
 
 
-def pair_validation(pairs: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]], crop: int) -> ValidationSet:
-    """Central crops of given pairs, as one group "pairs"."""
+def pair_validation(
+    pairs: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]], crop: int, guides: int = 0
+) -> ValidationSet:
+    """Central crops of given pairs, with guides, as one group "pairs"."""
     if not pairs:
         return ValidationSet({})
-    crops = [(to_unit(_centre(degraded, crop)), to_unit(_centre(clean, crop))) for degraded, clean in pairs]
+    crops = [
+        (_shown(to_unit(_centre(degraded, crop)), guides), to_unit(_centre(clean, crop))) for degraded, clean in pairs
+    ]
     return ValidationSet({"pairs": crops})
+
+
+def _shown(degraded: NDArray[np.float32], guides: int) -> NDArray[np.float32]:
+    """With guides by a kernel that is looked for in the crop itself."""
+    return with_guides(degraded, estimate_kernel([degraded]), guides) if guides else degraded
 
 
 def averaged_network(config: RUNConfig, average: WeightAverage, device: torch.device) -> RUN:

@@ -1,0 +1,157 @@
+"""Kernels found in blurred pictures, and pictures without them: real pictures, known kernels, nothing to be seen."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from runir.deconvolution import GUIDES, KERNEL_SIDE, estimate_kernel, guides_for
+from runir.deconvolution.fourier import divergence, gradient, inverse, roughness, transfer, transform, wrapped
+from runir.deconvolution.solve import centred, cleaned, correlations, solve
+from runir.degradations.kernels import convolve, draw_path, shake_path
+from runir.evaluation import psnr
+from runir.images import read_picture
+
+DATA = Path(__file__).parents[1] / "data"
+Array = NDArray[np.float32]
+MIDDLE = KERNEL_SIDE // 2
+
+
+def real(name: str) -> Array:
+    return read_picture(DATA / f"{name}.webp").pixels
+
+
+def shaken(name: str, seed: int, size: float = 14.0) -> tuple[Array, Array, Array]:
+    """(sharp, shaken with noise of sigma 1, the kernel)."""
+    rng = np.random.default_rng(seed)
+    sharp, kernel = real(name), draw_path(shake_path(rng, shake=2.0, pull=1.0, jerks=0.5) * size)
+    noise = rng.standard_normal(sharp.shape, np.float32) / 255
+    return sharp, np.clip(convolve(sharp, kernel) + noise, 0, 1), kernel
+
+
+def inner(picture: Array, border: int = 20) -> Array:
+    return picture[border:-border, border:-border]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 60))
+def test_wrapped_pictures_begin_with_the_picture_and_have_no_seam(height: int, width: int, margin: int) -> None:
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    picture = np.stack((y, x))
+    torus = wrapped(picture, margin)
+    np.testing.assert_array_equal(torus[:, :height, :width], picture)
+    assert torus.shape[1] >= height + margin
+    assert torus.shape[2] >= width + margin
+    if margin >= max(height, width):  # then nothing rises faster there than it fell
+        assert np.abs(np.diff(torus, axis=1, append=torus[:, :1])).max() <= 2.5
+        assert np.abs(np.diff(torus, axis=2, append=torus[:, :, :1])).max() <= 2.5
+
+
+def test_spectra_are_those_of_the_operations() -> None:
+    plane = np.random.default_rng(0).random((12, 15)).astype(np.float32)
+    kernel = draw_path(np.array([[0.0, 0.0], [2.0, 1.0], [2.0, 3.0]]))
+    half = len(kernel) // 2
+    around = np.pad(plane, half, mode="wrap")
+    expected = [
+        [(around[y : y + 2 * half + 1, x : x + 2 * half + 1][::-1, ::-1] * kernel).sum() for x in range(15)]
+        for y in range(12)
+    ]
+    blurred = inverse(transfer(kernel, plane.shape) * transform(plane), plane.shape)
+    np.testing.assert_allclose(blurred, expected, atol=1e-5)
+    rough = inverse(roughness(plane.shape) * transform(plane), plane.shape)
+    np.testing.assert_allclose(rough, divergence(*gradient(plane)), atol=1e-5)
+
+
+def test_the_kernel_of_a_known_sharp_picture_is_found() -> None:
+    sharp = np.random.default_rng(0).random((60, 64)).astype(np.float32)
+    kernel = draw_path(np.array([[0.0, 0.0], [5.0, 2.0], [6.0, 7.0]]))
+    side = len(kernel)
+    blurred = inverse(transfer(kernel, sharp.shape) * transform(sharp), sharp.shape)
+    found = solve([correlations(gradient(sharp), gradient(blurred), side)])
+    np.testing.assert_allclose(found, kernel, atol=0.01)
+
+
+def test_cleaned_kernels_keep_what_is_strong_and_heavy() -> None:
+    kernel = np.zeros((9, 9))
+    kernel[4, 2:7] = 1.0
+    kernel[0, 0] = 0.5  # alone
+    kernel[5, 4] = 0.05  # weak
+    kernel[8, 8] = -3.0
+    kept = cleaned(kernel, weak=0.1, faint=0.2)
+    assert kept is not None
+    np.testing.assert_allclose(kept[4, 2:7], 0.2)
+    assert kept.sum() == pytest.approx(1)
+    assert np.count_nonzero(kept) == 5
+    assert cleaned(np.full((3, 3), -1.0), 0.1, 0.1) is None
+    moved = centred(np.roll(kept, (2, -1), (0, 1)))
+    np.testing.assert_array_equal(moved, kept)
+
+
+@pytest.mark.parametrize("name", ["house", "hippo", "flowers"])
+def test_guides_by_the_found_kernel_are_nearer_to_the_sharp_picture(name: str) -> None:
+    sharp, blurred, true = shaken(name, 5)
+    found = estimate_kernel([blurred])
+    assert found.shape == (KERNEL_SIDE, KERNEL_SIDE)
+    assert found.min() >= 0
+    assert found.sum() == pytest.approx(1, abs=1e-5)
+    before = psnr(inner(blurred), inner(sharp), peak=1.0)
+    by_found, by_true = (psnr(inner(guides_for(blurred, k)[..., 3:]), inner(sharp), peak=1.0) for k in (found, true))
+    assert by_true > before + 3
+    assert by_found > before + 1.5
+
+
+def test_parts_of_a_picture_are_looked_at_together() -> None:
+    sharp, blurred, _ = shaken("house", 1, size=8.0)
+    half = blurred.shape[1] // 2
+    found = estimate_kernel([blurred[:, :half], blurred[:, half:]], 21)
+    before = psnr(inner(blurred), inner(sharp), peak=1.0)
+    assert psnr(inner(guides_for(blurred, found)[..., 3:]), inner(sharp), peak=1.0) > before + 1
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [np.full((80, 90, 3), 0.4, np.float32), np.zeros((64, 64, 1), np.float32), np.full((1, 1, 3), 0.5, np.float32),
+     np.random.default_rng(0).random((10, 300, 3)).astype(np.float32)],
+    ids=["flat", "black", "one pixel", "thin"],
+)  # fmt: skip
+def test_where_nothing_is_to_be_seen_nothing_was_blurred(picture: Array) -> None:
+    kernel = estimate_kernel([picture])
+    assert kernel[MIDDLE, MIDDLE] == 1
+    assert kernel.sum() == 1
+    np.testing.assert_allclose(guides_for(picture, kernel).mean(), picture.mean(), atol=0.01)
+
+
+@pytest.mark.parametrize("shape", [(40, 200, 3), (50, 50, 1), (16, 16, 3), (300, 20, 3)])
+def test_noise_gives_some_kernel_and_never_anything_else(shape: tuple[int, int, int]) -> None:
+    picture = np.random.default_rng(0).random(shape).astype(np.float32)
+    kernel = estimate_kernel([picture])
+    assert np.isfinite(kernel).all()
+    assert kernel.sum() == pytest.approx(1, abs=1e-5)
+    assert np.isfinite(guides_for(picture, kernel)).all()
+
+
+def test_a_sharp_picture_stays_sharp() -> None:
+    sharp = real("house")
+    kernel = estimate_kernel([sharp])
+    near = kernel[MIDDLE - 1 : MIDDLE + 2, MIDDLE - 1 : MIDDLE + 2].sum()
+    assert near > 0.9
+
+
+def test_guides_lie_where_the_picture_does_whatever_the_kernel_says_of_its_place() -> None:
+    sharp, blurred, true = shaken("house", 2, size=9.0)
+    middle = np.pad(true, 4)
+    there, here = guides_for(blurred, np.roll(middle, (3, -2), (0, 1))), guides_for(blurred, middle)
+    assert here.shape == (*sharp.shape[:2], 3 * len(GUIDES))
+    np.testing.assert_allclose(there, here, atol=1e-3)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_one_guide_or_all(channels: int) -> None:
+    picture = real("house")[:40, :50, :channels]
+    kernel = draw_path(np.array([[0.0, 0.0], [3.0, 3.0]]))
+    everything = guides_for(picture, kernel)
+    assert everything.shape == (40, 50, channels * len(GUIDES))
+    np.testing.assert_array_equal(guides_for(picture, kernel, 1), everything[..., :channels])

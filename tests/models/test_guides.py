@@ -1,0 +1,123 @@
+"""Guides: pictures that a network is shown beside the degraded one."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from runir.config import to_plain
+from runir.deconvolution import GUIDES, estimate_kernel, guides_for
+from runir.degradations.kernels import convolve, draw_path
+from runir.errors import UsageError
+from runir.images import read_picture
+from runir.inference import Restorer
+from runir.inference.tiles import plan_tiles
+from runir.models.complexity import macs_per_pixel
+from runir.models.config import LevelConfig, RUNConfig
+from runir.models.export import export
+from runir.models.run import RUN
+from runir.weights import Model, find_model
+
+CONFIG = RUNConfig(
+    (LevelConfig("ssa", 8, 0, 1), LevelConfig("conv", 8, 1, 1), LevelConfig("csa", 16, 1)),
+    window=4,
+    guides=len(GUIDES),
+)
+PICTURE = read_picture(Path(__file__).parents[1] / "data" / "house.webp").pixels
+
+
+def lively(config: RUNConfig = CONFIG) -> RUN:
+    """A network that changes pictures visibly."""
+    torch.manual_seed(0)
+    network = RUN(config).eval()
+    with torch.no_grad():
+        network.head.weight.mul_(10)
+    return network
+
+
+def exported(network: RUN, folder: Path, tile: int = 128) -> Model:
+    export(network, tile, folder)
+    card = dataclasses.replace(
+        find_model("run-t.denoise").card,
+        **{"network": to_plain(network.config), "tile": tile, "overlap": 32, "residual_limit": 10.0},
+    )
+    import hashlib
+
+    sums = {
+        key: hashlib.sha256((folder / file).read_bytes()).hexdigest()
+        for key, file in (("onnx_sha256", "model.onnx"), ("safetensors_sha256", "model.safetensors"))
+    }
+    return Model(dataclasses.replace(card, **sums), folder)
+
+
+def test_the_picture_comes_first_and_the_change_is_added_to_it() -> None:
+    network = lively()
+    x = torch.rand(2, 9, 21, 18)
+    out = network(x)
+    assert out.shape == (2, 3, 21, 18)
+    with torch.no_grad():
+        network.head.weight.zero_()
+        torch.testing.assert_close(network(x), x[:, :3])
+    x[:, 8] += 0.5
+    assert not torch.equal(lively()(x), out)
+
+
+def test_guides_cost_only_the_first_layer() -> None:
+    plain = dataclasses.replace(CONFIG, guides=0)
+    more = 3 * 2 * 4 * 9 * 8 / 4  # channels x unshuffled x kernel x width, at a quarter of the positions
+    assert macs_per_pixel(RUN(CONFIG), 64) - macs_per_pixel(RUN(plain), 64) == pytest.approx(more)
+
+
+@pytest.mark.parametrize("more", [{"guides": -1}, {"guides": 1, "exposure": True}])
+def test_impossible_guides_are_refused(more: dict[str, int]) -> None:
+    with pytest.raises(UsageError, match="guides"):
+        dataclasses.replace(CONFIG, **more)
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime", "torch"])
+def test_the_restorer_finds_the_kernel_and_shows_its_guides(engine: str, tmp_path: Path) -> None:
+    network = lively()
+    model = exported(network, tmp_path)
+    blurred = convolve(PICTURE, draw_path(np.array([[0.0, 0.0], [3.0, 6.0]])))[:120, :118]
+    restored = Restorer(model, engine=engine)(blurred)
+    tile = model.card.tile
+    corner = plan_tiles(*blurred.shape[:2], tile, model.card.overlap)
+    rows, columns = corner.rows[0], corner.columns[0]
+    seen = np.pad(blurred, ((-rows, tile - 120 + rows), (-columns, tile - 118 + columns), (0, 0)), mode="reflect")
+    shown = np.concatenate((seen, guides_for(seen, estimate_kernel([blurred]))), axis=2)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(shown).permute(2, 0, 1)[None])[0].permute(1, 2, 0).numpy()
+    expected = expected[-rows : 120 - rows, -columns : 118 - columns]
+    np.testing.assert_allclose(restored, expected, atol=1e-3)
+
+
+def test_turned_tiles_have_turned_guides(tmp_path: Path) -> None:
+    restorer = Restorer(exported(lively(), tmp_path))
+    blurred = convolve(PICTURE, draw_path(np.array([[0.0, 0.0], [3.0, 6.0]])))
+    once, averaged = restorer(blurred), restorer(blurred, tta=True)
+    assert 0 < np.abs(once - averaged).mean() < np.abs(once - blurred).mean()
+
+
+def test_a_gray_picture_has_gray_guides(tmp_path: Path) -> None:
+    restorer = Restorer(exported(lively(), tmp_path))
+    gray = PICTURE[..., :1].copy()
+    assert restorer(gray).shape == gray.shape
+    shown, _ = restorer.prepared(gray)
+    np.testing.assert_array_equal(shown[..., ::3], shown[..., 2::3])
+
+
+def test_large_pictures_are_judged_by_their_clearest_parts(tmp_path: Path) -> None:
+    from runir.inference.restorer import _Held
+    from runir.inference.shown import PART, blur_kernel
+
+    height, width = 2 * PART + 100, 3 * PART + 20
+    picture = np.full((height, width, 3), 0.5, np.float32)
+    picture[-PART - 40 : -40, 8 : 8 + PART] = np.tile(PICTURE, (3, 3, 1))[:PART, :PART]
+    blurred = convolve(picture, draw_path(np.array([[0.0, 0.0], [0.0, 9.0]])))
+    kernel = blur_kernel(_Held(blurred))
+    places = np.arange(len(kernel)) - len(kernel) // 2
+    across, down = (float(kernel.sum(axis=axis) @ places**2) for axis in (0, 1))
+    assert across > 4  # 8 for nine pixels
+    assert down < across / 3

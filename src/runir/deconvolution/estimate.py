@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,12 +38,13 @@ WEAK, FAINT = 0.1, 0.1  # shares of the kernel's largest value, and of its heavi
 LEAST = 3  # a part is looked at if its sides are so many times the coarsest kernel's, at least
 
 
-def estimate_kernel(parts: Sequence[Array], side: int = KERNEL_SIDE) -> Array:
+def estimate_kernel(parts: Sequence[Array], side: int = KERNEL_SIDE, threads: int = 1) -> Array:
     """The kernel that blurred a picture.
 
     Args:
         parts: of one picture, each H x W x C in [0, 1], C 1 or 3, sRGB-encoded, at full resolution.
         side: of the kernel, odd; blur that reaches further is not found.
+        threads: parts that are looked at at once, at most.
 
     Returns:
         float32 side x side, >= 0, sum 1, its centroid within half a pixel of the centre. One 1 in the middle where
@@ -52,6 +55,14 @@ def estimate_kernel(parts: Sequence[Array], side: int = KERNEL_SIDE) -> Array:
     planes = [p for p in planes if min(p.shape) >= LEAST * COARSEST]
     if not planes:
         return _sharp(side)
+    with ThreadPoolExecutor(threads) as pool:
+        kernel = _found(planes, side, pool)
+    nothing = _sharp(side)
+    return kernel if kernel is not None and _spread(planes, kernel) < _spread(planes, nothing) else nothing
+
+
+def _found(planes: Sequence[Array], side: int, pool: ThreadPoolExecutor) -> Array | None:
+    """The kernel, whatever it is worth; None where there is no gradient."""
     levels = max(0, int(math.log(COARSEST / side) / math.log(STEP)))
     kernel = np.array([[0.0, 0.0, 0.0], [0.0, 0.5, 0.5], [0.0, 0.0, 0.0]], np.float32)
     for level in range(levels, -1, -1):
@@ -61,14 +72,13 @@ def estimate_kernel(parts: Sequence[Array], side: int = KERNEL_SIDE) -> Array:
         views = [view for view in views if view.roomy] or views[:1]
         flat, edges = FLAT, float(EDGES)
         for _ in range(ROUNDS):
-            found = solve([view.equations(kernel, flat, edges) for view in views])
-            cleaned_up = cleaned(found, WEAK, FAINT)
-            if cleaned_up is None:
-                return _sharp(side)
-            kernel = centred(cleaned_up)
+            equations = pool.map(_View.equations, views, repeat(kernel), repeat(flat), repeat(edges))
+            found = cleaned(solve(list(equations)), WEAK, FAINT)
+            if found is None:
+                return None
+            kernel = centred(found)
             flat, edges = max(flat / COOLING, FLATTEST), edges * COOLING
-    nothing = _sharp(side)
-    return kernel if _spread(planes, kernel) < _spread(planes, nothing) else nothing
+    return kernel
 
 
 class _View:

@@ -16,6 +16,7 @@ from runir.inference.engines import Engine, Precision, Statistics, build_engine
 from runir.inference.exposure import ExposureCurve
 from runir.inference.foreign import ForeignModel, open_model
 from runir.inference.shown import Array, Cut, cutter
+from runir.inference.threads import available_threads
 from runir.inference.tiles import plan_tiles, reflected, restore_rows
 from runir.weights import Model, ModelCard
 
@@ -162,7 +163,7 @@ class Restorer:
         """
         strength = check_strength(strength)
         plan = plan_tiles(source.height, source.width, self.card.tile, self.card.overlap)
-        cut = cutter(source, self._exposure, self._guides)
+        cut = self._cutter(source)
         shared = self._shared(source, cut)
         done = kept = 0
 
@@ -192,8 +193,11 @@ class Restorer:
         """The picture as the network is shown it (see `shown.cutter`), and what all its tiles share (see
         ModelCard.views; None: every tile goes by its own statistics)."""
         source = _Held(as_picture(picture))
-        cut = cutter(source, self._exposure, self._guides)
+        cut = self._cutter(source)
         return cut(source.rows(0, source.height)), self._shared(source, cut)
+
+    def _cutter(self, source: Source) -> Cut:
+        return cutter(source, self._exposure, self._guides, self._threads or available_threads())
 
     def _shared(self, source: Source, cut: Cut) -> Statistics | None:
         """What all tiles of a picture share for channel attention, if the model's tiles would differ too much without:

@@ -37,10 +37,11 @@ def as_rgb(picture: Array) -> Array:
     return np.broadcast_to(picture, (*picture.shape[:2], 3)) if picture.shape[2] == 1 else picture
 
 
-def cutter(source: Glimpses, exposure: ExposureCurve | None, guides: int) -> Cut:
-    """What turns tiles of this picture, as they are read, into what the network takes: H x W x (3 + 3 x guides)."""
+def cutter(source: Glimpses, exposure: ExposureCurve | None, guides: int, threads: int) -> Cut:
+    """What turns tiles of this picture, as they are read, into what the network takes: H x W x (3 + 3 x guides).
+    threads: to look for its blur with."""
     curve = None if exposure is None else exposure.coefficients(as_rgb(source.reduced(REDUCED_SIDE)))
-    kernel = blur_kernel(source) if guides else None
+    kernel = blur_kernel(source, threads) if guides else None
 
     def cut(tile: NDArray[Any]) -> Array:
         rgb = as_rgb(to_float(tile))
@@ -54,10 +55,10 @@ def cutter(source: Glimpses, exposure: ExposureCurve | None, guides: int) -> Cut
     return cut
 
 
-def blur_kernel(source: Glimpses) -> Array:
+def blur_kernel(source: Glimpses, threads: int = 1) -> Array:
     """The kernel that blurred a picture, the same all over it, from its clearest parts."""
     parts = source.views(PART, PARTS) or [source.reduced(PART)]
-    return estimate_kernel(sorted(parts, key=_contrast, reverse=True)[:CLEAREST])
+    return estimate_kernel(sorted(parts, key=_contrast, reverse=True)[:CLEAREST], threads=threads)
 
 
 def _contrast(part: Array) -> float:

@@ -37,6 +37,9 @@ from runir.weights.registry import CARD, EFFECTIVE_RECIPE
 
 RUN = "run"
 HOURS = 0.5
+KERNELS = (
+    300  # blurs that are drawn for a model with guides: minutes, where its own training takes a quarter of an hour
+)
 HELD_OUT_MOST = 12
 PHASES = (Phase(0.6, 8, 128), Phase(0.4, 2, 256))
 OPTIM = OptimSection("muon", rate=2e-4, matrix_rate=4e-3, matrix_decay=0.2, norms=False)
@@ -73,7 +76,7 @@ def fine_tuning_recipe(
         model=ModelSection(network=base.card.network, start=_lasting(start)),
         schedule=ScheduleSection(PHASES, hours=hours, warmup=50),
         data=DataSection("clean" if not any(pairs) else "pairs" if all(pairs) else "both",
-                         held_out_count=HELD_OUT_MOST, degradation=_degradation(base, own)),
+                         held_out_count=HELD_OUT_MOST, degradation=_degradation(base, own), kernels=KERNELS),
         optim=OPTIM,
         loss=own.loss if own else LossSection(),
         validation=replace(VALIDATION, levels=_levels(base, own)),

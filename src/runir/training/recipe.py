@@ -45,7 +45,7 @@ class DataSection:
     held_out: str | None = None
     held_out_count: int = 0
     degradation: dict[str, Any] = field(default_factory=dict)
-    kernels: int = 2000
+    kernels: int = 1000
     workers: int = 1
     folders: tuple[str, ...] = ()
     sets: tuple[str, ...] = ()

@@ -34,7 +34,7 @@ def centre(picture: NDArray[np.uint8]) -> Array:
     """Gray, H x W x 1 in [0, 1]."""
     top, left = (max(0, (side - SIDE) // 2) for side in picture.shape[:2])
     part = picture[top : top + SIDE, left : left + SIDE]
-    return (part @ np.array([0.299, 0.587, 0.114]))[..., None].astype(np.float32) / np.float32(255)
+    return np.asarray((part @ np.array([0.299, 0.587, 0.114]))[..., None] / 255, np.float32)
 
 
 def shaken(clean: Array, index: int) -> tuple[Array, Array]:
@@ -43,7 +43,7 @@ def shaken(clean: Array, index: int) -> tuple[Array, Array]:
     params = MotionBlur(size, linear=index % 3 != 0, sigma=SIGMA)
     blurred = motion_blur(clean, params, np.random.default_rng(index))
     path = shake_path(np.random.default_rng(index), shake=params.shake, pull=params.pull, jerks=params.jerks)
-    return np.rint(blurred * 255) / np.float32(255), draw_path(path * size)
+    return np.asarray(np.rint(blurred * 255) / 255, np.float32), draw_path(path * size)
 
 
 def main() -> None:

@@ -59,9 +59,9 @@ class Piped:
         self._part, self._restore = part, restore
         self._rows, self._waiting = rows, np.empty((0, part.width, part.channels), np.float32)
 
-    def views(self, side: int, count: int) -> list[Array]:
+    def views(self, side: int, count: int, always: bool = False) -> list[Array]:
         """See Source."""
-        return [self._restore(view) for view in self._part.views(side, count)]
+        return [self._restore(view) for view in self._part.views(side, count, always)]
 
     def rows(self, top: int, bottom: int) -> Array:
         """See Source."""
@@ -156,11 +156,12 @@ class Part:
         """See Source; of the whole picture, so that a region comes out as it would in the whole."""
         return self._reader.reduced(side)
 
-    def views(self, side: int, count: int) -> list[Array]:
+    def views(self, side: int, count: int, always: bool = False) -> list[Array]:
         """See Source; of the whole picture too."""
         info = self._reader.info
         whole = (self.height, self.width) == (info.height, info.width)
-        return [] if whole and max(info.height, info.width) <= side else self._reader.views(side, count)
+        needless = whole and max(info.height, info.width) <= side and not always
+        return [] if needless else self._reader.views(side, count)
 
     def finished(self, restored: Array, dtype: str) -> WrittenRows:
         """The next restored rows (at most CHUNK) as they are written: cut to the region, in the file's type, with their

@@ -41,9 +41,9 @@ class Source(Protocol):
         """The whole picture, shrunk to fit into side x side; h x w x C in [0, 1]."""
         ...
 
-    def views(self, side: int, count: int) -> list[Array]:
+    def views(self, side: int, count: int, always: bool = False) -> list[Array]:
         """Parts of the whole picture as they are, see `runir.images.reduce.views`; none where the rows are all there is
-        and fit into side x side."""
+        and fit into side x side, unless `always`."""
         ...
 
 
@@ -264,8 +264,8 @@ class _Held:
     def reduced(self, side: int) -> Array:
         return shrink(self._picture, side) if self._reduced is None else self._reduced(side)
 
-    def views(self, side: int, count: int) -> list[Array]:
-        return [] if max(self.height, self.width) <= side else views(self._picture, side, count)
+    def views(self, side: int, count: int, always: bool = False) -> list[Array]:
+        return [] if max(self.height, self.width) <= side and not always else views(self._picture, side, count)
 
 
 def check_strength(strength: Any) -> float:

@@ -24,11 +24,11 @@ class Glimpses(Protocol):
     """What can be seen of a picture before it is read row by row, see `runir.inference.restorer.Source`."""
 
     def reduced(self, side: int) -> Array:
-        """The whole picture, shrunk to fit into side x side; as it is, where it does."""
+        """The whole picture, shrunk to fit into side x side."""
         ...
 
-    def views(self, side: int, count: int) -> list[Array]:
-        """Parts of it as they are; none where it fits into side x side."""
+    def views(self, side: int, count: int, always: bool = False) -> list[Array]:
+        """Parts of it as they are; always: also where it fits into side x side."""
         ...
 
 
@@ -57,8 +57,8 @@ def cutter(source: Glimpses, exposure: ExposureCurve | None, guides: int, thread
 
 def blur_kernel(source: Glimpses, threads: int = 1) -> Array:
     """The kernel that blurred a picture, the same all over it, from its clearest parts."""
-    parts = source.views(PART, PARTS) or [source.reduced(PART)]
-    return estimate_kernel(sorted(parts, key=_contrast, reverse=True)[:CLEAREST], threads=threads)
+    parts = sorted(source.views(PART, PARTS, always=True), key=_contrast, reverse=True)
+    return estimate_kernel(parts[:CLEAREST], threads=threads)
 
 
 def _contrast(part: Array) -> float:

@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from runir.data.degrade import GRAY, to_unit
 from runir.data.pictures import find_pictures, load_all, read_name_list, split_held_out
-from runir.deconvolution import estimate_kernel, guides_for
+from runir.deconvolution import GuideMaker, estimate_kernel
 from runir.degradations import MotionBlur, motion_blur
 from runir.degradations.kernels import draw_path, shake_path
 from runir.evaluation import psnr
@@ -34,7 +35,7 @@ def centre(picture: NDArray[np.uint8]) -> Array:
     """Gray, H x W x 1 in [0, 1]."""
     top, left = (max(0, (side - SIDE) // 2) for side in picture.shape[:2])
     part = picture[top : top + SIDE, left : left + SIDE]
-    return np.asarray((part @ np.array([0.299, 0.587, 0.114]))[..., None] / 255, np.float32)
+    return to_unit(part) @ GRAY
 
 
 def shaken(clean: Array, index: int) -> tuple[Array, Array]:
@@ -62,7 +63,7 @@ def main() -> None:
         seconds += time.perf_counter() - begun
         score = [psnr(*protocol.planes(blurred, clean))]
         for kernel in (found, true):
-            guides = guides_for(blurred, kernel).clip(0, 1)
+            guides = GuideMaker(kernel)(blurred).clip(0, 1)
             score.append(max(psnr(*protocol.planes(guides[..., [k]], clean)) for k in range(guides.shape[2])))
         rows.append(score)
         print(f"{file.name[:30]:<32}{score[0]:6.2f}" + "".join(f"{s - score[0]:+7.2f}" for s in score[1:]), flush=True)

@@ -35,16 +35,18 @@ def main() -> None:
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--data", type=Path, action="append", required=True)
     parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--kernels", type=Path, help="file that keeps those of a network with guides (.npz)")
     options = parser.parse_args()
     recipe = load_recipe(options.recipe)
     held_out = read_name_list(options.recipe.parent / recipe.data.held_out) if recipe.data.held_out else frozenset()
-    source, _ = load_data(recipe, held_out, options.data)
+    source, _ = load_data(recipe, held_out, options.data, options.kernels)
     trainer = Trainer(recipe, build_network(recipe), source)
     print(f"{recipe.name}, {torch.get_num_threads()} threads, precision {trainer.accelerator.mixed_precision}")
     for phase in recipe.schedule.phases:
         shape = (phase.batch, 3, phase.patch, phase.patch)
         clean = torch.rand(shape).contiguous(memory_format=torch.channels_last)
-        degraded = clean + 0.1 * torch.randn(shape)
+        shown = (phase.batch, trainer.model.config.inputs, phase.patch, phase.patch)
+        degraded = torch.rand(shown).contiguous(memory_format=torch.channels_last)
         bare = [0.0] * options.steps
         for index in range(options.steps):
             trainer.train_step(degraded, clean)

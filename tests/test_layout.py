@@ -18,7 +18,7 @@ MAY_IMPORT = {
     "deconvolution": {"degradations"},
     "weights": set(),
     "degradations": set(),
-    "models": {"weights"},
+    "models": {"deconvolution", "weights"},
     "inference": {"images", "weights", "deconvolution", "models"},  # models: the PyTorch engine, inside its constructor
     "inspection": {"images", "weights"},
     "evaluation": {"images", "weights", "degradations", "inference"},

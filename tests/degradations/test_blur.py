@@ -192,3 +192,36 @@ def test_bad_parameters_are_refused(values: dict[str, float]) -> None:
 def test_bad_ranges_are_refused(values: dict[str, float]) -> None:
     with pytest.raises(UsageError, match="motion blur"):
         MotionBlurs(**values)  # type: ignore[arg-type]
+
+
+def test_the_same_exposure_can_be_drawn_again_with_other_noise() -> None:
+    clean, params = picture(), MotionBlur(5, sigma=2.0, objects=1)
+    first, again, other = (
+        motion_blur(clean, params, np.random.default_rng(0), np.random.default_rng(noise)) for noise in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert 1 < 255 * np.std(first - other) < 2 * 2**0.5
+    still = MotionBlur(5, objects=1)
+    np.testing.assert_array_equal(
+        motion_blur(clean, still, np.random.default_rng(0), np.random.default_rng(1)),
+        motion_blur(clean, still, np.random.default_rng(0)),
+    )
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_share_of_the_pictures_is_stored_as_jpeg(channels: int) -> None:
+    clean = picture(channels=channels)
+
+    def stored(share: float, seed: int) -> bool:
+        out = motion_blur(clean, MotionBlur(2, jpeg=share), np.random.default_rng(seed))
+        return bool(np.allclose(out * 255, np.rint(out * 255), atol=1e-3))
+
+    shares = {share: np.mean([stored(share, seed) for seed in range(60)]) for share in (0.0, 0.5, 1.0)}
+    assert shares[0.0] == 0
+    assert shares[1.0] == 1
+    assert 0.3 < shares[0.5] < 0.7
+    # What is drawn before does not depend on it, so test sets stay what they are.
+    kept = [seed for seed in range(20) if not stored(0.5, seed)]
+    for seed in kept:
+        with_jpeg, without = (motion_blur(clean, MotionBlur(2, jpeg=s), np.random.default_rng(seed)) for s in (0.5, 0))
+        np.testing.assert_array_equal(with_jpeg, without)

@@ -130,7 +130,10 @@ def test_the_stream_holds_one_row_of_tiles_and_equals_the_call(noisy: Tile) -> N
         def reduced(self, side: int) -> Tile:
             raise AssertionError("only models with an exposure curve look at the whole picture first")
 
-        def views(self, side: int, count: int, always: bool = False) -> list[Tile]:
+        def clearest(self, side: int, count: int, most: int) -> list[Tile]:
+            raise AssertionError("only models with guides do")
+
+        def views(self, side: int, count: int) -> list[Tile]:
             return views(tall, side, count)
 
     for before, after in restorer.stream(Source(), strength=0.5):

@@ -8,13 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 
 from runir.config import to_plain
-from runir.deconvolution import GUIDES, estimate_kernel, guides_for
+from runir.deconvolution import GUIDES, GuideMaker, estimate_kernel
 from runir.degradations.kernels import convolve, draw_path
 from runir.errors import UsageError
+from runir.evaluation import psnr
 from runir.images import read_picture
 from runir.inference import Restorer
+from runir.inference.file import FileOptions, restore_file
+from runir.inference.part import Region
+from runir.inference.restorer import _Held
+from runir.inference.shown import CLEAREST, CONTEXT, PART, PARTS
 from runir.inference.tiles import plan_tiles
 from runir.models.complexity import macs_per_pixel
 from runir.models.config import LevelConfig, RUNConfig
@@ -22,6 +29,7 @@ from runir.models.export import export
 from runir.models.run import RUN
 from runir.weights import Model, find_model
 
+Array = NDArray[np.float32]
 CONFIG = RUNConfig(
     (LevelConfig("ssa", 8, 0, 1), LevelConfig("conv", 8, 1, 1), LevelConfig("csa", 16, 1)),
     window=4,
@@ -39,13 +47,14 @@ def lively(config: RUNConfig = CONFIG) -> RUN:
     return network
 
 
-def exported(network: RUN, folder: Path, tile: int = 128) -> Model:
+def exported(network: RUN, folder: Path, tile: int = 128, views: int = 0) -> Model:
     onnx, tensors = export(network, tile, folder)
     card = dataclasses.replace(
         find_model("run-t.denoise").card,
         network=to_plain(network.config),
         tile=tile,
         overlap=32,
+        views=views,
         residual_limit=10.0,
         onnx_sha256=hashlib.sha256(onnx.read_bytes()).hexdigest(),
         safetensors_sha256=hashlib.sha256(tensors.read_bytes()).hexdigest(),
@@ -71,7 +80,7 @@ def test_guides_cost_only_the_first_layer() -> None:
     assert macs_per_pixel(RUN(CONFIG), 64) - macs_per_pixel(RUN(plain), 64) == pytest.approx(more)
 
 
-@pytest.mark.parametrize("more", [{"guides": -1}, {"guides": 1, "exposure": True}])
+@pytest.mark.parametrize("more", [{"guides": -1}, {"guides": 3}, {"guides": 1, "exposure": True}])
 def test_impossible_guides_are_refused(more: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="guides"):
         dataclasses.replace(CONFIG, **more)
@@ -86,19 +95,92 @@ def test_the_restorer_finds_the_kernel_and_shows_its_guides(engine: str, tmp_pat
     tile = model.card.tile
     corner = plan_tiles(120, 118, tile, model.card.overlap)
     rows, columns = corner.rows[0], corner.columns[0]
-    seen = np.pad(blurred, ((-rows, tile - 120 + rows), (-columns, tile - 118 + columns), (0, 0)), mode="reflect")
-    shown = np.concatenate((seen, guides_for(seen, estimate_kernel([blurred]))), axis=2)
+    sides = (-rows + CONTEXT, tile - 120 + rows + CONTEXT), (-columns + CONTEXT, tile - 118 + columns + CONTEXT)
+    seen = np.pad(blurred, (*sides, (0, 0)), mode="reflect")
+    shown = np.concatenate((seen, GuideMaker(estimate_kernel([blurred]))(seen)), axis=2)[
+        CONTEXT:-CONTEXT, CONTEXT:-CONTEXT
+    ]
     with torch.no_grad():
         expected = network(torch.from_numpy(shown).permute(2, 0, 1)[None])[0].permute(1, 2, 0).numpy()
     expected = expected[-rows : 120 - rows, -columns : 118 - columns]
     np.testing.assert_allclose(restored, expected, atol=1e-3)
 
 
+class Guide:
+    """An engine that gives one channel of what it is shown."""
+
+    name = "openvino"
+
+    def __init__(self, first: int) -> None:
+        self.first = first
+
+    def __call__(self, tile: Array, statistics: Array | None = None) -> Array:
+        return tile[:, self.first : self.first + 3].copy()
+
+    def measure(self, tile: Array) -> None:
+        return None
+
+
 def test_turned_tiles_have_turned_guides(tmp_path: Path) -> None:
     restorer = Restorer(exported(lively(), tmp_path))
+    restorer._engine = Guide(3)
     blurred = convolve(PICTURE, draw_path(np.array([[0.0, 0.0], [3.0, 6.0]])))
-    once, averaged = restorer(blurred), restorer(blurred, tta=True)
-    assert 0 < np.abs(once - averaged).mean() < np.abs(once - blurred).mean()
+    np.testing.assert_allclose(restorer(blurred), restorer(blurred, tta=True), atol=1e-6)
+
+
+@pytest.mark.parametrize("first", [3, 6])
+def test_tiles_have_the_guides_of_the_whole_picture_but_for_little(first: int, tmp_path: Path) -> None:
+    restorer = Restorer(exported(lively(), tmp_path))
+    restorer._engine = Guide(first)
+    blurred = convolve(PICTURE, draw_path(np.array([[0.0, 0.0], [3.0, 6.0]])))
+    kernel = estimate_kernel([blurred])
+    whole = GuideMaker(kernel)(blurred)[..., first - 3 : first]
+    difference = np.abs(restorer(blurred) - whole)[CONTEXT:-CONTEXT, CONTEXT:-CONTEXT]
+    assert difference.mean() < 0.01
+    assert restorer.tile_count(*blurred.shape[:2]) > 1
+
+
+def test_a_region_gets_the_kernel_of_the_whole_picture(tmp_path: Path) -> None:
+    restorer = Restorer(exported(lively(), tmp_path))
+    blurred = np.tile(convolve(PICTURE, draw_path(np.array([[0.0, 0.0], [3.0, 6.0]]))), (3, 3, 1))
+    file = tmp_path / "blurred.png"
+    Image.fromarray(np.rint(blurred.clip(0, 1) * 255).astype(np.uint8)).save(file)
+    outs = [tmp_path / "whole.png", tmp_path / "part.png"]
+    restore_file([restorer], file, outs[0])
+    restore_file([restorer], file, outs[1], FileOptions(region=Region(300, 280, 96, 64)))
+    whole, part = (read_picture(out).pixels for out in outs)
+    assert psnr(part * 255, whole[280:344, 300:396] * 255) > 40
+
+
+def test_a_kernel_is_looked_for_once_in_what_earlier_models_restored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[Array]] = []
+
+    def watched(parts: list[Array], **_: Any) -> Array:
+        seen.append(parts)
+        return estimate_kernel(parts)
+
+    monkeypatch.setattr("runir.inference.shown.estimate_kernel", watched)
+    guided = exported(lively(), tmp_path)
+    shared = exported(lively(), tmp_path / "shared", views=2)
+    first, second, third = Restorer("run-t.denoise"), Restorer(guided), Restorer(shared)
+    noisy = PICTURE + np.random.default_rng(0).normal(0, 0.1, PICTURE.shape).astype(np.float32)
+    file = tmp_path / "noisy.png"
+    Image.fromarray(np.rint(noisy.clip(0, 1) * 255).astype(np.uint8)).save(file)
+    restore_file([first, second, third], file, tmp_path / "out.png")
+    assert len(seen) == 2  # one for each guided model, none for each view
+    ((part,), _) = seen
+    assert psnr(part * 255, PICTURE * 255) > psnr(noisy * 255, PICTURE * 255) + 5
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 700, 3), (700, 2, 1), (129, 128, 3)])
+def test_any_size_comes_back(shape: tuple[int, int, int], tmp_path: Path) -> None:
+    picture = np.random.default_rng(0).random(shape).astype(np.float32)
+    picture.flat[0] = 1e6
+    out = Restorer(exported(lively(), tmp_path))(picture)
+    assert out.shape == shape
+    assert np.isfinite(out).all()
 
 
 def test_a_gray_picture_has_gray_guides(tmp_path: Path) -> None:
@@ -109,15 +191,12 @@ def test_a_gray_picture_has_gray_guides(tmp_path: Path) -> None:
     np.testing.assert_array_equal(shown[..., ::3], shown[..., 2::3])
 
 
-def test_large_pictures_are_judged_by_their_clearest_parts(tmp_path: Path) -> None:
-    from runir.inference.restorer import _Held
-    from runir.inference.shown import PART, blur_kernel
-
+def test_large_pictures_are_judged_by_their_clearest_parts() -> None:
     height, width = 2 * PART + 100, 3 * PART + 20
     picture = np.full((height, width, 3), 0.5, np.float32)
     picture[-PART - 40 : -40, 8 : 8 + PART] = np.tile(PICTURE, (3, 3, 1))[:PART, :PART]
     blurred = convolve(picture, draw_path(np.array([[0.0, 0.0], [0.0, 9.0]])))
-    kernel = blur_kernel(_Held(blurred))
+    kernel = estimate_kernel(_Held(blurred).clearest(PART, PARTS, CLEAREST))
     places = np.arange(len(kernel)) - len(kernel) // 2
     across, down = (float(kernel.sum(axis=axis) @ places**2) for axis in (0, 1))
     assert across > 4  # 8 for nine pixels

@@ -7,40 +7,48 @@ blurred in the same way later gets the guides that this kernel makes, with error
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runir.data.degrade import GRAY, Degraded, FloatPatch, augment, to_unit
-from runir.deconvolution import estimate_kernel, guides_for
+from runir.deconvolution import GuideMaker, estimate_kernel
 from runir.degradations import Drawn
 from runir.degradations.blur import MotionBlurs, motion_blur
 from runir.errors import UsageError
-from runir.images.place import place
+from runir.images.reduce import clearest, views
 
 SIDES = (256, 512)  # pixels: of the parts in which kernels are found
-Report = Callable[[int, int], None]
+PARTS, CLEAREST = 3, 4  # of a given picture, as when it is restored
+MARGIN = 48  # pixels: at borders guides ring, and restoring shows the network none of that either
+BLUR, FINDING = 11, 12  # set streams of random numbers apart from those of samples, (seed, step, index)
+Report = Callable[[int], None]
 
 
-def with_guides(degraded: FloatPatch, kernel: FloatPatch, guides: int) -> FloatPatch:
+def with_guides(degraded: FloatPatch, maker: GuideMaker) -> FloatPatch:
     """H x W x C -> H x W x (C + C x guides)."""
-    return np.concatenate((degraded, guides_for(degraded, kernel, guides)), axis=2)
+    return np.concatenate((degraded, maker(degraded)), axis=2)
+
+
+def blurs_of(degrade: object) -> MotionBlurs:
+    """What a recipe's degradation draws from. Raises UsageError if that is no blur: nothing else has kernels."""
+    if isinstance(degrade, Degraded) and isinstance(degrade.degradation, Drawn):
+        ranges = degrade.degradation.ranges
+        if isinstance(ranges, MotionBlurs):
+            return ranges
+    raise UsageError('model.guides is for data.degradation.name = "blur" only')
 
 
 @dataclass(frozen=True)
 class GuidedBlur:
     """Clean patch -> (blurred patch and its guides, H x W x (3 + 3 x guides); clean patch).
 
-    blurs: how pictures are blurred. kernels: N x K x K, that found for blur k, which `exposure(k)` draws. gray: share
-    of samples that are made gray.
+    blurs: how pictures are blurred. kernels: N x K x K, that found for blur k of this seed. gray: share of samples that
+    are made gray.
     """
 
     blurs: MotionBlurs
@@ -48,8 +56,7 @@ class GuidedBlur:
     seed: int
     guides: int
     gray: float = 0.0
-
-    margin: ClassVar[int] = MotionBlurs.margin
+    margin: ClassVar[int] = MARGIN
 
     def __call__(self, clean: NDArray[np.uint8], rng: np.random.Generator) -> tuple[FloatPatch, FloatPatch]:
         """See `runir.data.degrade.Degrade`."""
@@ -58,89 +65,70 @@ class GuidedBlur:
         gray = rng.random() < self.gray
         if gray:  # blurred as one channel, so that its noise has no colour either
             target = target @ GRAY
-        shown = with_guides(_blurred(self.blurs, self.seed, index, target, rng), self.kernels[index], self.guides)
+        shown = with_guides(
+            blurred(self.blurs, self.seed, index, target, rng), GuideMaker(self.kernels[index], self.guides)
+        )
         if gray:
             shown, target = np.repeat(shown, 3, axis=2), np.repeat(target, 3, axis=2)
         turned, target = augment((shown, target), rng)  # the blur with the picture: eight for each that was drawn
         return turned, target
 
     def table(self) -> dict[str, Any]:
-        """See `runir.data.degrade.Degrade`."""
+        """See `runir.data.degrade.Degrade`; without the kernels, which are found again."""
         return Degraded(Drawn("blur", self.blurs), self.gray).table()
 
 
-def _blurred(blurs: MotionBlurs, seed: int, index: int, clean: FloatPatch, noise: np.random.Generator) -> FloatPatch:
-    """Blur number `index`, always the same but for its noise."""
-    rng = np.random.default_rng((seed, index))
+def blurred(blurs: MotionBlurs, seed: int, index: int, clean: FloatPatch, noise: np.random.Generator) -> FloatPatch:
+    """H x W x C in [0, 1] through blur number `index` of this seed, always the same but for its noise."""
+    rng = np.random.default_rng((seed, index, BLUR))
     return motion_blur(clean, blurs.draw(rng), rng, noise)
 
 
-def guided_blur(
-    degrade: object,
-    pictures: Sequence[NDArray[np.uint8]],
-    *,
-    guides: int,
-    count: int,
-    seed: int,
-    file: Path | None = None,
-    threads: int = 1,
-    report: Report | None = None,
-) -> GuidedBlur:
-    """Find kernels for `count` blurs.
-
-    Args:
-        degrade: of the recipe; only blur has kernels.
-        pictures: clean, uint8 H x W x 3, to find them in.
-        guides: per patch.
-        count: of blurs. seed: decides which.
-        file: where the kernels are kept (.npz); those found earlier with the same settings are used again.
-        threads: to work with.
-        report: called with (found, count) now and then.
-
-    Raises:
-        UsageError: another degradation than blur.
-    """
-    if not (isinstance(degrade, Degraded) and isinstance(degrade.degradation, Drawn)
-            and isinstance(blurs := degrade.degradation.ranges, MotionBlurs)):  # fmt: skip
-        raise UsageError('model.guides is for data.degradation.name = "blur" only')
-    settings = json.dumps([degrade.table(), count, seed, SIDES], sort_keys=True)
-    mark = hashlib.sha256(settings.encode()).hexdigest()
-    kernels = _kept(file, mark)
-    if kernels is None:
-        kernels = _found(blurs, pictures, count, seed, threads, report)
-        if file is not None:
-            stream = io.BytesIO()
-            np.savez(stream, kernels=kernels, mark=mark)
-            place(stream.getvalue(), file, overwrite=True)
-    return GuidedBlur(blurs, kernels, seed, guides, degrade.gray)
-
-
-def _kept(file: Path | None, mark: str) -> FloatPatch | None:
-    if file is None or not file.is_file():
-        return None
-    with np.load(file, allow_pickle=False) as stored:
-        return np.asarray(stored["kernels"], np.float32) if str(stored["mark"]) == mark else None
-
-
-def _found(
+def find_kernels(
     blurs: MotionBlurs,
     pictures: Sequence[NDArray[np.uint8]],
-    count: int,
     seed: int,
-    threads: int,
-    report: Report | None,
-) -> FloatPatch:
+    indices: Iterable[int],
+    threads: int = 1,
+    report: Report | None = None,
+) -> list[FloatPatch]:
+    """The kernels that are found for blurs of these numbers, each in a part of some picture, K x K each.
+
+    pictures: clean, uint8 H x W x 3. report: called with how many were found so far.
+    """
+
     def find(index: int) -> FloatPatch:
-        rng = np.random.default_rng((seed, index, 1))
+        rng = np.random.default_rng((seed, index, FINDING))
         picture, side = pictures[int(rng.integers(len(pictures)))], int(rng.integers(SIDES[0], SIDES[1] + 1))
         top, left = (int(rng.integers(max(1, length - side + 1))) for length in picture.shape[:2])
         clean = to_unit(np.asarray(picture[top : top + side, left : left + side]))
-        return estimate_kernel([_blurred(blurs, seed, index, clean, rng)])
+        return estimate_kernel([blurred(blurs, seed, index, clean, rng)])
 
-    kernels = []
+    return _each(find, indices, threads, report)
+
+
+def kernels_of(
+    pictures: Sequence[NDArray[np.uint8]],
+    indices: Iterable[int],
+    threads: int = 1,
+    report: Report | None = None,
+) -> list[FloatPatch]:
+    """The kernels of given blurred pictures of these numbers, uint8 H x W x 3 each; see `find_kernels`."""
+
+    def find(index: int) -> FloatPatch:
+        parts = [to_unit(np.asarray(view)) for view in views(np.asarray(pictures[index]), SIDES[1], PARTS)]
+        return estimate_kernel(clearest(parts, CLEAREST))
+
+    return _each(find, indices, threads, report)
+
+
+def _each(
+    find: Callable[[int], FloatPatch], indices: Iterable[int], threads: int, report: Report | None
+) -> list[FloatPatch]:
+    found: list[FloatPatch] = []
     with ThreadPoolExecutor(threads) as pool:
-        for kernel in pool.map(find, range(count)):
-            kernels.append(kernel)
+        for kernel in pool.map(find, indices):
+            found.append(kernel)
             if report is not None:
-                report(len(kernels), count)
-    return np.stack(kernels)
+                report(len(found))
+    return found

@@ -29,7 +29,8 @@ class Degrade(Protocol):
         """(degraded, target), each float32 of the clean patch's shape; the target may differ from the patch."""
 
     def table(self) -> dict[str, Any]:
-        """A recipe's table with every parameter in it: `build_degrade(d.table()) == d`, whatever the defaults are."""
+        """A recipe's table with every parameter in it: what `build_degrade` makes of it degrades alike, whatever the
+        defaults are."""
 
 
 def to_unit(picture: NDArray[np.uint8]) -> FloatPatch:

@@ -16,17 +16,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from runir.data.blurs import with_guides
+from runir.data.blurs import MARGIN, with_guides
 from runir.data.degrade import Degrade, FloatPatch, augment, to_unit
-from runir.deconvolution import estimate_kernel
+from runir.deconvolution import GuideMaker
 from runir.errors import UsageError
-from runir.images.reduce import exposure_cells, views
+from runir.images.reduce import exposure_cells
 
 Sample = tuple[FloatPatch, ...]
 """(degraded, clean), each float32 patch x patch x 3, but for guides behind the degraded one; from a source with `cells`
 also CELLS x 3, drawn at random from what the exposure curve sees of the whole degraded picture."""
 CELLS = 512
-SEEN = 512  # pixels: side of the part of a given picture in which its blur is looked for
 
 
 class PairSource(Protocol):
@@ -51,6 +50,13 @@ def _some(cells: FloatPatch, rng: np.random.Generator) -> FloatPatch:
     """h x w x 3 -> CELLS x 3 of them."""
     flat = cells.reshape(-1, cells.shape[2])
     return flat[rng.integers(len(flat), size=CELLS)]
+
+
+def _guided(picture: NDArray[np.uint8], place: tuple[slice, slice], maker: GuideMaker) -> FloatPatch:
+    """A part of the picture with its guides, which are made with what lies around it."""
+    around = tuple(slice(max(0, side.start - MARGIN), side.stop + MARGIN) for side in place)
+    inner = tuple(slice(s.start - a.start, s.stop - a.start) for s, a in zip(place, around, strict=True))
+    return with_guides(to_unit(picture[around]), maker)[inner]
 
 
 class CleanSource:
@@ -84,10 +90,14 @@ class PairedSource:
     """Patches of given (degraded, clean) pairs of equal size."""
 
     def __init__(
-        self, pairs: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]], cells: bool = False, guides: int = 0
+        self,
+        pairs: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]],
+        cells: bool = False,
+        guides: int = 0,
+        kernels: FloatPatch | None = None,
     ) -> None:
-        """Pairs: uint8 H x W x 3 each, as for CleanSource; guides: for each degraded patch. Raises UsageError when the
-        sizes of a pair differ."""
+        """Pairs: uint8 H x W x 3 each, as for CleanSource. guides: for each degraded patch, by the kernels of the
+        degraded pictures, N x K x K. Raises UsageError when the sizes of a pair differ."""
         if not len(pairs):
             raise UsageError("no pairs to train on")
         for index, (degraded, clean) in enumerate(pairs):
@@ -95,7 +105,7 @@ class PairedSource:
                 raise UsageError(f"pair {index}: input {degraded.shape} and target {clean.shape} differ in size")
         self._pairs = pairs
         self._seen: dict[int, FloatPatch] | None = {} if cells else None
-        self._guides, self._kernels = guides, dict[int, FloatPatch]()
+        self._guides, self._kernels = guides, kernels
 
     def draw(self, rng: np.random.Generator, patch: int) -> Sample:
         """See PairSource."""
@@ -104,20 +114,14 @@ class PairedSource:
         both = tuple(_at_least(p, patch) for p in pair)
         rows, columns = _corner(both[0].shape, patch, rng)
         degraded, clean = (to_unit(p[rows, columns]) for p in both)
-        if self._guides:
-            degraded = with_guides(degraded, self._kernel(index), self._guides)
+        if self._kernels is not None:
+            degraded = _guided(both[0], (rows, columns), GuideMaker(self._kernels[index], self._guides))
         sample = augment((degraded, clean), rng)
         if self._seen is None:
             return sample
         if index not in self._seen:
             self._seen[index] = exposure_cells(to_unit(pair[0]))
         return (*sample, _some(self._seen[index], rng))
-
-    def _kernel(self, index: int) -> FloatPatch:
-        """That blurred a picture, looked for in its middle when it is first needed."""
-        if index not in self._kernels:
-            self._kernels[index] = estimate_kernel(views(to_unit(self._pairs[index][0]), SEEN, 1))
-        return self._kernels[index]
 
 
 class MixedSource:

@@ -21,7 +21,7 @@ from PIL import Image
 
 from runir.deconvolution.fourier import divergence, gradient, inverse, roughness, transfer, transform, wrapped
 from runir.deconvolution.solve import Correlations, centred, cleaned, correlations, solve
-from runir.deconvolution.wiener import guides_for
+from runir.deconvolution.wiener import GuideMaker
 
 Array = NDArray[np.float32]
 KERNEL_SIDE = 41  # pixels: the largest kernel that is looked for
@@ -42,7 +42,7 @@ def estimate_kernel(parts: Sequence[Array], side: int = KERNEL_SIDE, threads: in
     """The kernel that blurred a picture.
 
     Args:
-        parts: of one picture, each H x W x C in [0, 1], C 1 or 3, sRGB-encoded, at full resolution.
+        parts: of one picture, each H x W x C, C 1 or 3, sRGB-encoded, clipped to [0, 1], at full resolution.
         side: of the kernel, odd; blur that reaches further is not found.
         threads: parts that are looked at at once, at most.
 
@@ -67,7 +67,7 @@ def _found(planes: Sequence[Array], side: int, pool: ThreadPoolExecutor) -> Arra
     kernel = np.array([[0.0, 0.0, 0.0], [0.0, 0.5, 0.5], [0.0, 0.0, 0.0]], np.float32)
     for level in range(levels, -1, -1):
         scale = STEP**level
-        kernel = _resized_kernel(kernel, math.ceil(side * scale) // 2 * 2 + 1)
+        kernel = _enlarged(kernel, math.ceil(side * scale) // 2 * 2 + 1)
         views = [_View(_shrunk(plane, scale), len(kernel)) for plane in planes]
         views = [view for view in views if view.roomy] or views[:1]
         flat, edges = FLAT, float(EDGES)
@@ -95,7 +95,7 @@ class _View:
         self.roomy = min(height, width) > 4 * inner
         self._inside = (slice(inner, max(inner, height - inner)), slice(inner, max(inner, width - inner)))
         blurred = gradient(self._plane)
-        self._blurred = tuple(_only(g, (slice(0, height), slice(0, width))) for g in blurred)
+        self._blurred = tuple(_only(g, (slice(0, height - 1), slice(0, width - 1))) for g in blurred)
 
     def equations(self, kernel: Array, flat: float, edges: float) -> Correlations:
         """What the strongest edges of the sharp picture say about the kernel."""
@@ -122,9 +122,9 @@ class _View:
 def _spread(planes: Sequence[Array], kernel: Array) -> float:
     """How evenly gradients are spread over the pictures without this blur: mean of |.|_1 / |.|_2, the less the sharper,
     while ringing adds to it. Borders, which ring most, do not count."""
-    total = 0.0
+    total, maker = 0.0, GuideMaker(kernel, 1)
     for plane in planes:
-        sharp = guides_for(plane[..., None], kernel, 1)[..., 0]
+        sharp = maker(plane[..., None])[..., 0]
         cut = [min(len(kernel) // 2, side // 4) for side in sharp.shape]
         sharp = sharp[cut[0] : sharp.shape[0] - cut[0], cut[1] : sharp.shape[1] - cut[1]]
         for difference in (np.diff(sharp, axis=axis) for axis in (0, 1)):
@@ -150,7 +150,8 @@ def _strength_of(across: Array, down: Array, count: int) -> float:
 
 
 def _luma(picture: Array) -> Array:
-    return np.ascontiguousarray(picture @ LUMA if picture.shape[2] == 3 else picture[..., 0], np.float32)
+    clipped = np.clip(picture, 0, 1)
+    return np.ascontiguousarray(clipped @ LUMA if picture.shape[2] == 3 else clipped[..., 0], np.float32)
 
 
 def _resized(plane: Array, height: int, width: int) -> Array:
@@ -161,9 +162,14 @@ def _shrunk(plane: Array, scale: float) -> Array:
     return plane if scale == 1 else _resized(plane, *(max(1, round(side * scale)) for side in plane.shape))
 
 
-def _resized_kernel(kernel: Array, side: int) -> Array:
-    larger = cleaned(_resized(kernel, side, side), WEAK / 2, 0.0)
-    return _sharp(side) if larger is None else larger
+def _enlarged(kernel: Array, side: int) -> Array:
+    """The kernel at the next resolution, 1 / STEP times as large, in a frame of that side."""
+    seen, wide = side * STEP, np.pad(kernel, side)
+    first = (len(wide) - seen) / 2
+    box = (first, first, first + seen, first + seen)
+    larger = Image.fromarray(wide).resize((side, side), Image.Resampling.BICUBIC, box)
+    tidy = cleaned(np.asarray(larger, np.float32), WEAK / 2, 0.0)
+    return _sharp(side) if tidy is None else tidy
 
 
 def _sharp(side: int) -> Array:

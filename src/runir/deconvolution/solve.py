@@ -92,8 +92,11 @@ def _pieces(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
 
 
 def centred(kernel: Array) -> Array:
-    """Moved by whole pixels so that its centroid is as near the centre as that allows."""
+    """Moved by whole pixels so that its centroid is as near the centre as that allows; what would leave the frame, as
+    the end of a kernel that is too long for it does, is cut off."""
     side = len(kernel)
     places = np.arange(side)
     centroid = (kernel.sum(1) @ places, kernel.sum(0) @ places)
-    return np.roll(kernel, tuple(round(side // 2 - c) for c in centroid), (0, 1))
+    down, right = (round(side // 2 - float(c)) for c in centroid)
+    wide = np.pad(kernel, side)[side - down : 2 * side - down, side - right : 2 * side - right]
+    return np.asarray(wide / wide.sum(), np.float32)

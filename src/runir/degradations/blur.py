@@ -150,7 +150,7 @@ def motion_blur(
         noise: source of noise and JPEG quality instead: so the same exposure can be drawn again, with other noise.
 
     Returns:
-        float32, same shape, in [0, 1], not rounded. Every kernel's centroid is its centre.
+        float32, same shape, in [0, 1], not rounded unless it was stored as JPEG. Every kernel's centroid is its centre.
 
     Raises:
         UsageError: `clean` is not a picture.

@@ -44,8 +44,8 @@ def restored_whole(picture: Picture, network: Callable[[Picture], Picture]) -> P
 def compare_tiling(restorer: Restorer, picture: Picture, network: WholeNetwork) -> Tiling:
     """Restore a picture (H x W x 3, larger than a tile) both ways.
 
-    network: the model itself for any size: H x W x 3, and the statistics that the model's tiles share or None -> the
-    same shape; behind the exposure curve, which belongs to a picture as a whole anyway.
+    network: the model itself for any size: H x W x inputs, and the statistics that the model's tiles share or None ->
+    H x W x 3; behind the exposure curve or with the guides, which belong to a picture as a whole anyway.
     """
     bright, shared = restorer.prepared(picture)
     difference = restorer(picture) - restored_whole(bright, lambda whole: network(whole, shared))

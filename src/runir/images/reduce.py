@@ -47,3 +47,12 @@ def views(picture: Array, side: int, count: int) -> list[Array]:
     """Parts of at most side x side pixels, as they are, evenly spread: up to `count` in each direction."""
     tops, lefts = (view_starts(length, side, count) for length in picture.shape[:2])
     return [picture[top : top + side, left : left + side] for top in tops for left in lefts]
+
+
+def clearest(parts: list[Array], most: int) -> list[Array]:
+    """Those with the most contrast: the largest mean difference between neighbours. H x W x C each."""
+    return sorted(parts, key=_contrast, reverse=True)[:most]
+
+
+def _contrast(part: Array) -> float:
+    return sum(float(np.abs(np.diff(part, axis=axis)).sum()) for axis in (0, 1)) / part.size

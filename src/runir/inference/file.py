@@ -22,7 +22,7 @@ from runir.images.writer import container_of
 from runir.inference.overlap import Behind
 from runir.inference.part import CHUNK, Part, Piped, Region, WrittenRows
 from runir.inference.restorer import Progress, Restorer, Source
-from runir.inference.shown import Array
+from runir.inference.shown import Array, Cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +164,9 @@ class FileWork:
             () if self._unchanged else (*self.info.notes, *self._notes, *self._part.notes, *self._writer.notes),
         )  # fmt: skip
 
-    def _all_of(self, restorers: Sequence[Restorer], picture: Array) -> Array:
-        for restorer in restorers:
-            picture = restorer(picture, strength=self.options.strength, reduced=self._part.reduced)
+    def _all_of(self, steps: Sequence[tuple[Restorer, Cut]], picture: Array) -> Array:
+        for restorer, cut in steps:
+            picture = restorer(picture, strength=self.options.strength, cut=cut)
         return picture
 
     def _chained(self, progress: Progress | None) -> Iterator[Array]:
@@ -184,12 +184,15 @@ class FileWork:
         part, options = self._part, self.options
         source: Source = part
         rows: Iterator[Array] | None = None
+        steps: list[tuple[Restorer, Cut]] = []
         for index, restorer in enumerate(self._restorers):
+            steps.append((restorer, restorer.cutter(source)))
             stream = restorer.stream(
-                source, strength=options.strength, tta=options.tta, progress=counted(index), notes=self._notes
-            )
+                source, strength=options.strength, tta=options.tta, progress=counted(index), notes=self._notes,
+                cut=steps[-1][1],
+            )  # fmt: skip
             rows = (restored for _, restored in stream)
-            source = Piped(part, rows, partial(self._all_of, self._restorers[: index + 1]))
+            source = Piped(part, rows, partial(self._all_of, tuple(steps)))
         if rows is not None:
             return rows
         tops = range(0, part.height, CHUNK)  # nothing to do: a copy

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from runir.errors import UsageError
 from runir.images import PictureReader, fill_transparent, finite, from_float, keep_hidden, to_float
 from runir.images.depth import change_depth
+from runir.images.reduce import clearest
 from runir.inference.overlap import ahead
 from runir.inference.shown import Array
 from runir.inference.tiles import GRID
@@ -59,9 +60,13 @@ class Piped:
         self._part, self._restore = part, restore
         self._rows, self._waiting = rows, np.empty((0, part.width, part.channels), np.float32)
 
-    def views(self, side: int, count: int, always: bool = False) -> list[Array]:
+    def views(self, side: int, count: int) -> list[Array]:
         """See Source."""
-        return [self._restore(view) for view in self._part.views(side, count, always)]
+        return [self._restore(view) for view in self._part.views(side, count)]
+
+    def clearest(self, side: int, count: int, most: int) -> list[Array]:
+        """See Source; the contrast is that of the picture as it came."""
+        return [self._restore(view) for view in self._part.clearest(side, count, most)]
 
     def rows(self, top: int, bottom: int) -> Array:
         """See Source."""
@@ -156,12 +161,15 @@ class Part:
         """See Source; of the whole picture, so that a region comes out as it would in the whole."""
         return self._reader.reduced(side)
 
-    def views(self, side: int, count: int, always: bool = False) -> list[Array]:
+    def views(self, side: int, count: int) -> list[Array]:
         """See Source; of the whole picture too."""
         info = self._reader.info
         whole = (self.height, self.width) == (info.height, info.width)
-        needless = whole and max(info.height, info.width) <= side and not always
-        return [] if needless else self._reader.views(side, count)
+        return [] if whole and max(info.height, info.width) <= side else self._reader.views(side, count)
+
+    def clearest(self, side: int, count: int, most: int) -> list[Array]:
+        """See Source; of the whole picture too."""
+        return clearest(self._reader.views(side, count), most)
 
     def finished(self, restored: Array, dtype: str) -> WrittenRows:
         """The next restored rows (at most CHUNK) as they are written: cut to the region, in the file's type, with their

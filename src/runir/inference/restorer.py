@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from runir.errors import UsageError
 from runir.images import to_float
-from runir.images.reduce import shrink, views
+from runir.images.reduce import clearest, shrink, views
 from runir.inference.engines import Engine, Precision, Statistics, build_engine
 from runir.inference.exposure import ExposureCurve
 from runir.inference.foreign import ForeignModel, open_model
@@ -41,9 +41,13 @@ class Source(Protocol):
         """The whole picture, shrunk to fit into side x side; h x w x C in [0, 1]."""
         ...
 
-    def views(self, side: int, count: int, always: bool = False) -> list[Array]:
+    def views(self, side: int, count: int) -> list[Array]:
         """Parts of the whole picture as they are, see `runir.images.reduce.views`; none where the rows are all there is
-        and fit into side x side, unless `always`."""
+        and fit into side x side."""
+        ...
+
+    def clearest(self, side: int, count: int, most: int) -> list[Array]:
+        """The `most` such parts with the most contrast; the picture itself where it fits into side x side."""
         ...
 
 
@@ -108,7 +112,7 @@ class Restorer:
         tta: bool = False,
         progress: Progress | None = None,
         notes: list[str] | None = None,
-        reduced: Callable[[int], Array] | None = None,
+        cut: Cut | None = None,
     ) -> Array:
         """Restore one picture.
 
@@ -117,8 +121,7 @@ class Restorer:
                 clipped). Not changed.
             strength: s in [0, 1]; the result is x + s (f(x) - x).
             tta, progress, notes: see `stream`.
-            reduced: where the picture is part of a larger one, that of the larger one (see Source): what the exposure
-                goes by.
+            cut: where the picture is part of a larger one, that one's `cutter`.
 
         Returns:
             A new float32 array of the picture's shape, not clipped.
@@ -131,7 +134,8 @@ class Restorer:
         if strength == 0:
             return source.reshape(np.shape(picture)).copy()
         result, top = np.empty(source.shape, np.float32), 0
-        for _, rows in self.stream(_Held(source, reduced), strength=strength, tta=tta, progress=progress, notes=notes):
+        options: dict[str, Any] = {"strength": strength, "tta": tta, "progress": progress, "notes": notes, "cut": cut}
+        for _, rows in self.stream(_Held(source), **options):
             result[top : top + len(rows)] = rows
             top += len(rows)
         return result.reshape(np.shape(picture))
@@ -144,6 +148,7 @@ class Restorer:
         tta: bool = False,
         progress: Progress | None = None,
         notes: list[str] | None = None,
+        cut: Cut | None = None,
     ) -> Iterator[tuple[NDArray[Any], Array]]:
         """Restore a picture from top to bottom with one row of tiles in memory.
 
@@ -154,6 +159,7 @@ class Restorer:
             progress: called with (tiles done, tiles in all) after each tile.
             notes: gets a line when tiles were kept as they were, since the network's result for them was not finite or
                 further from them than anything it was trained on.
+            cut: None: what `cutter` gives for this picture.
 
         Yields:
             (rows as they were, restored rows float32 h x W x C, not clipped); both are reused: copy to keep.
@@ -163,7 +169,7 @@ class Restorer:
         """
         strength = check_strength(strength)
         plan = plan_tiles(source.height, source.width, self.card.tile, self.card.overlap)
-        cut = self._cutter(source)
+        cut = cut or self.cutter(source)
         shared = self._shared(source, cut)
         done = kept = 0
 
@@ -177,7 +183,7 @@ class Restorer:
                 progress(done, len(plan))
             return out
 
-        for raw, rgb in restore_rows(source, plan, cut, restore):
+        for raw, rgb in restore_rows(source, plan, cut, restore, cut.context):
             restored = rgb if source.channels == 3 else rgb.mean(axis=2, keepdims=True, dtype=np.float32)
             if strength != 1:
                 before = to_float(raw)
@@ -193,10 +199,13 @@ class Restorer:
         """The picture as the network is shown it (see `shown.cutter`), and what all its tiles share (see
         ModelCard.views; None: every tile goes by its own statistics)."""
         source = _Held(as_picture(picture))
-        cut = self._cutter(source)
-        return cut(source.rows(0, source.height)), self._shared(source, cut)
+        cut = self.cutter(source)
+        rows, columns = (reflected(-cut.context, side + cut.context, side) for side in (source.height, source.width))
+        return cut(source.rows(0, source.height)[rows[:, None], columns]), self._shared(source, cut)
 
-    def _cutter(self, source: Source) -> Cut:
+    def cutter(self, source: Source) -> Cut:
+        """What turns tiles of this picture into what the network takes. Looks at the whole picture, if the model wants
+        that, which can take seconds; nothing of `source.rows` is read."""
         return cutter(source, self._exposure, self._guides, self._threads or available_threads())
 
     def _shared(self, source: Source, cut: Cut) -> Statistics | None:
@@ -209,7 +218,8 @@ class Restorer:
 
     def _measured(self, view: Array, cut: Cut) -> Statistics | None:
         tile = self.card.tile
-        rows, columns = (reflected((side - tile) // 2, (side + tile) // 2, side) for side in view.shape[:2])
+        reach = tile // 2 + cut.context
+        rows, columns = (reflected(side // 2 - reach, side // 2 + reach, side) for side in view.shape[:2])
         return self._engine.measure(_planes(np.clip(cut(view[rows[:, None], columns]), LOW, HIGH)))
 
     def _tile(self, tile: Array, shared: Statistics | None, tta: bool) -> tuple[Array, bool]:
@@ -254,18 +264,21 @@ def _all_ways(engine: Engine, tile: Array, shared: Statistics | None) -> Array:
 class _Held:
     """A picture in memory as a Source."""
 
-    def __init__(self, picture: Array, reduced: Callable[[int], Array] | None = None) -> None:
-        self._picture, self._reduced = picture, reduced
+    def __init__(self, picture: Array) -> None:
+        self._picture = picture
         self.height, self.width, self.channels = picture.shape
 
     def rows(self, top: int, bottom: int) -> Array:
         return self._picture[top:bottom]
 
     def reduced(self, side: int) -> Array:
-        return shrink(self._picture, side) if self._reduced is None else self._reduced(side)
+        return shrink(self._picture, side)
 
-    def views(self, side: int, count: int, always: bool = False) -> list[Array]:
-        return [] if max(self.height, self.width) <= side and not always else views(self._picture, side, count)
+    def views(self, side: int, count: int) -> list[Array]:
+        return [] if max(self.height, self.width) <= side else views(self._picture, side, count)
+
+    def clearest(self, side: int, count: int, most: int) -> list[Array]:
+        return clearest(views(self._picture, side, count), most)
 
 
 def check_strength(strength: Any) -> float:

@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runir.deconvolution import estimate_kernel, guides_for
+from runir.deconvolution import GuideMaker, estimate_kernel
 from runir.images import to_float
 from runir.images.reduce import REDUCED_SIDE
 from runir.inference.exposure import ExposureCurve, brighten
 
 Array = NDArray[np.float32]
-Cut = Callable[[NDArray[Any]], Array]
 PART = 512  # pixels: side of the parts of a picture in which its blur is looked for,
 PARTS = 3  # in each direction,
 CLEAREST = 4  # of which those with the most contrast are taken
+CONTEXT = 64  # pixels around a tile that guides are made with: at their borders they ring (docs/design-notes.md)
 
 
 class Glimpses(Protocol):
     """What can be seen of a picture before it is read row by row, see `runir.inference.restorer.Source`."""
 
     def reduced(self, side: int) -> Array:
-        """The whole picture, shrunk to fit into side x side."""
+        """The whole picture, shrunk to fit into side x side; h x w x C."""
         ...
 
-    def views(self, side: int, count: int, always: bool = False) -> list[Array]:
-        """Parts of it as they are; always: also where it fits into side x side."""
+    def clearest(self, side: int, count: int, most: int) -> list[Array]:
+        """Of its `views` of this side and count (one, where it fits into side x side), those with the most contrast."""
+        ...
+
+
+class Cut(Protocol):
+    """Turns tiles of one picture, as they are read, into what the network takes."""
+
+    context: int
+    """Pixels that it wants to see on each side of a tile."""
+
+    def __call__(self, part: NDArray[Any]) -> Array:
+        """H x W x C, a tile and its context -> float32 (H - 2 context) x (W - 2 context) x inputs."""
         ...
 
 
@@ -38,28 +48,44 @@ def as_rgb(picture: Array) -> Array:
 
 
 def cutter(source: Glimpses, exposure: ExposureCurve | None, guides: int, threads: int) -> Cut:
-    """What turns tiles of this picture, as they are read, into what the network takes: H x W x (3 + 3 x guides).
-    threads: to look for its blur with."""
-    curve = None if exposure is None else exposure.coefficients(as_rgb(source.reduced(REDUCED_SIDE)))
-    kernel = blur_kernel(source, threads) if guides else None
+    """For a model with an exposure curve, with guides, or with neither (RUNConfig knows none with both).
 
-    def cut(tile: NDArray[Any]) -> Array:
-        rgb = as_rgb(to_float(tile))
-        if kernel is not None:
-            return np.concatenate((rgb, guides_for(rgb, kernel, guides)), axis=2)
-        if curve is None:
-            return rgb
-        bright: Array = brighten(rgb, curve) + (rgb - rgb.clip(0, 1))  # what lies beyond white keeps its distance
+    threads: to look for the picture's blur with.
+    """
+    if guides:
+        parts = source.clearest(PART, PARTS, CLEAREST)
+        return _WithGuides(GuideMaker(estimate_kernel(parts, threads=threads), guides))
+    if exposure is not None:
+        return _Brightened(exposure.coefficients(as_rgb(source.reduced(REDUCED_SIDE))))
+    return _AsItIs()
+
+
+class _AsItIs:
+    context = 0
+
+    def __call__(self, part: NDArray[Any]) -> Array:
+        return as_rgb(to_float(part))
+
+
+class _Brightened:
+    context = 0
+
+    def __init__(self, curve: Array) -> None:
+        self._curve = curve
+
+    def __call__(self, part: NDArray[Any]) -> Array:
+        rgb = as_rgb(to_float(part))
+        bright: Array = brighten(rgb, self._curve) + (rgb - rgb.clip(0, 1))  # what lies beyond white keeps its distance
         return bright
 
-    return cut
 
+class _WithGuides:
+    context = CONTEXT
 
-def blur_kernel(source: Glimpses, threads: int = 1) -> Array:
-    """The kernel that blurred a picture, the same all over it, from its clearest parts."""
-    parts = sorted(source.views(PART, PARTS, always=True), key=_contrast, reverse=True)
-    return estimate_kernel(parts[:CLEAREST], threads=threads)
+    def __init__(self, maker: GuideMaker) -> None:
+        self._maker = maker
 
-
-def _contrast(part: Array) -> float:
-    return sum(float(np.abs(np.diff(part, axis=axis)).sum()) for axis in (0, 1)) / part.size
+    def __call__(self, part: NDArray[Any]) -> Array:
+        seen = to_float(part)
+        shown = np.concatenate((seen, self._maker(seen)), axis=2)[CONTEXT:-CONTEXT, CONTEXT:-CONTEXT]
+        return shown if part.shape[2] == 3 else np.repeat(shown, 3, axis=2)

@@ -120,26 +120,29 @@ def restore_rows(
     plan: TilePlan,
     cut: Callable[[NDArray[Any]], Picture],
     restore: Callable[[Picture, int, int], Picture],
+    context: int = 0,
 ) -> Iterator[tuple[NDArray[Any], Picture]]:
     """Restore a picture tile by tile.
 
     Args:
         source: the picture.
         plan: its tiles.
-        cut: turns a tile of the source (tile x tile x C) into what the network takes, float32 tile x tile x inputs.
+        cut: turns a tile of the source and its context into what the network takes, float32 tile x tile x inputs.
         restore: (what the network takes, top, left) -> the restored tile, float32 tile x tile x 3.
+        context: pixels around a tile that `cut` gets too.
 
     Yields:
         (rows of the source, restored rows float32 h x W x 3) from top to bottom. The second is reused: copy to keep.
     """
     window, tile = Window(source), plan.tile
     across = fades(plan.columns, tile)
-    columns = [reflected(left, left + tile, plan.width) for left in plan.columns]
+    columns = [reflected(left - context, left + tile + context, plan.width) for left in plan.columns]
     total = np.zeros((min(tile, plan.height), plan.width, 3), np.float32)
     for index, (top, down) in enumerate(zip(plan.rows, fades(plan.rows, tile), strict=True)):
         first, last = max(0, top), min(plan.height, top + tile)
-        band = window.get(first, last)
-        rows = reflected(top, top + tile, plan.height) - first
+        above = max(0, top - context)
+        band = window.get(above, max(last, min(plan.height, top + tile + context)))
+        rows = reflected(top - context, top + tile + context, plan.height) - above
         for left, places, fade in zip(plan.columns, columns, across, strict=True):
             out = restore(cut(band[rows[:, None], places]), top, left)
             begin, end = max(0, left), min(plan.width, left + tile)
@@ -147,7 +150,7 @@ def restore_rows(
             weights = down[inside[0], None] * fade[inside[1]]
             total[: last - first, begin:end] += out[inside] * weights[..., None]
         done = (plan.rows[index + 1] if index + 1 < len(plan.rows) else plan.height) - first
-        yield band[:done], total[:done]
+        yield band[first - above : first - above + done], total[:done]
         left_over = last - first - done
         total[:left_over] = total[done : last - first].copy()
         total[left_over:] = 0

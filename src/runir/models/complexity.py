@@ -20,7 +20,7 @@ def macs_per_pixel(network: nn.Module, side: int = 512) -> float:
     """MACs per pixel of a side x side RGB picture: convolutions, linear layers and the attention's matrix products.
 
     Counted from the shapes that pass each layer in one run on the "meta" device, so nothing is computed. Additions,
-    softmax and activations are left out, as is usual.
+    softmax and activations are left out, as is usual; so is what comes before the network (exposure curve, guides).
     """
     import copy
 

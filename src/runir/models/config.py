@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from runir.config import build
+from runir.deconvolution import GUIDES
 from runir.errors import UsageError
 
 Operator = Literal["ssa", "conv", "csa"]
@@ -51,7 +52,7 @@ class RUNConfig:
     window: side of the attention window in positions of its level. skip: how a skip joins the decoder.
     channels: picture channels in and out.
     exposure: whether a curve brightens the picture as a whole first (runir.models.exposure).
-    guides: pictures that the network is shown beside the degraded one (runir.deconvolution.guides_for).
+    guides: pictures that the network is shown beside the degraded one (runir.deconvolution.GuideMaker).
     """
 
     levels: tuple[LevelConfig, ...]
@@ -72,8 +73,8 @@ class RUNConfig:
             raise UsageError(f"skip {self.skip!r}: choose one of {', '.join(get_args(SkipFusion))}")
         if self.stem < 1 or self.window < 1 or self.channels < 1:
             raise UsageError("stem, window and channels must be positive")
-        if self.guides < 0 or (self.guides and self.exposure):
-            raise UsageError("guides must not be negative, and not go with an exposure curve")
+        if not 0 <= self.guides <= len(GUIDES) or (self.guides and self.exposure):
+            raise UsageError(f"guides: 0 to {len(GUIDES)}, and none with an exposure curve")
 
     @property
     def inputs(self) -> int:

@@ -91,9 +91,9 @@ def kept_bytes(recipe: Recipe, config: RUNConfig, batch: int, patch: int, half: 
         if recipe.optim.norms:
             attach_norms(network)
         own = {p.untyped_storage()._cdata for p in network.parameters()}
-        picture = torch.empty(batch, config.channels, patch, patch)
+        shown = torch.empty(batch, config.inputs, patch, patch)
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
             with torch.autocast("cpu", torch.bfloat16, enabled=half):
-                restored = network(picture)
-            LOSSES[recipe.loss.name](restored.float(), picture)
+                restored = network(shown)
+            LOSSES[recipe.loss.name](restored.float(), shown[:, : config.channels])
         return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())

@@ -8,10 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-from accelerate import PartialState
-
-from runir.data.blurs import GuidedBlur, guided_blur
+from runir.data.blurs import blurs_of
 from runir.data.degrade import Degrade, build_degrade
 from runir.data.pictures import EXTENSIONS, find_pictures, load_all, split_held_out
 from runir.data.samples import CleanSource, MixedSource, PairedSource, PairSource
@@ -19,6 +16,8 @@ from runir.data.store import Joined, Patch, Store, is_store, open_store
 from runir.degradations import parse_degradation
 from runir.errors import UsageError
 from runir.evaluation.pairs import match_folders
+from runir.models.config import RUNConfig
+from runir.training.kernels import guided, kernels_of_pairs
 from runir.training.network import network_config
 from runir.training.recipe import Recipe
 from runir.training.validation import ValidationSet, clean_validation, pair_validation
@@ -31,7 +30,8 @@ def load_data(
 ) -> tuple[PairSource, ValidationSet]:
     """Read the folders: (training source, validation set). Held-out pictures are never in the source.
 
-    kernels: file that keeps what was found for a network with guides, see `runir.data.blurs.guided_blur`.
+    kernels: where those that a network with guides needs are kept: a file (.npz), and one with "given-" before its name
+    for pairs.
 
     Raises UsageError for a wrong degradation, level or folder, before any picture is read, and for pairs of
     different size; RunirError for pictures without a partner or that cannot be read.
@@ -41,17 +41,19 @@ def load_data(
     for level in recipe.validation.levels:
         parse_degradation(level)
     config, crop = network_config(recipe), recipe.validation.crop
+    if config.guides and clean:
+        blurs_of(degrade)
     source: PairSource | None = None
     groups = ValidationSet({})
     if clean:
         pictures, kept = _clean_pictures(clean, held_out)
         if config.guides:
-            degrade = _guided(recipe, degrade, pictures, config.guides, kernels)
+            degrade = guided(recipe, degrade, pictures, config.guides, kernels)
         source = CleanSource(pictures, degrade, config.exposure)
         groups = clean_validation(kept, recipe.validation.levels, crop, config.guides)
     if paired:
         pairs, kept_pairs = _given_pairs(paired, held_out)
-        given = PairedSource(pairs, config.exposure, config.guides)
+        given = _paired_source(pairs, config, kernels)
         checks = pair_validation(kept_pairs, crop, config.guides)
         source = given if source is None else MixedSource(source, given, recipe.data.pairs)
         groups = ValidationSet(groups.groups | checks.groups)
@@ -60,19 +62,11 @@ def load_data(
     return source, groups
 
 
-def _guided(
-    recipe: Recipe, degrade: Degrade, pictures: Sequence[Patch], guides: int, kernels: Path | None
-) -> GuidedBlur:
-    """Kernels found by the first process, with a line of progress now and then; read by the others."""
-    state = PartialState()
-
-    def report(found: int, count: int) -> None:
-        if state.is_main_process and (found % 200 == 0 or found == count):
-            print(f"kernels found: {found} of {count}", flush=True)
-
-    with state.main_process_first():
-        return guided_blur(degrade, pictures, guides=guides, count=recipe.data.kernels, seed=recipe.seed, file=kernels,
-                           threads=torch.get_num_threads(), report=report)  # fmt: skip
+def _paired_source(pairs: Pairs, config: RUNConfig, kernels: Path | None) -> PairedSource:
+    if not config.guides:
+        return PairedSource(pairs, config.exposure)
+    found = kernels_of_pairs(pairs, kernels and kernels.with_name(f"given-{kernels.name}"))
+    return PairedSource(pairs, guides=config.guides, kernels=found)
 
 
 def _clean_pictures(places: Sequence[Path], held_out: frozenset[str]) -> tuple[Sequence[Patch], Sequence[Patch]]:

@@ -86,8 +86,9 @@ def train_recipe(recipe: Recipe, held_out: frozenset[str], folders: Sequence[Pat
     if (out / CHECKPOINT).exists():
         raise UsageError(f"{out}: holds a run already; add --resume to go on with it, or choose another --out")
     held_out = held_out_of(recipe, folders, held_out)
+    network = build_network(recipe)  # first, since it is quick to tell what is wrong
     source, data = load_data(recipe, held_out, folders, out / KERNELS)
-    trainer = Trainer(recipe, build_network(recipe), source)
+    trainer = Trainer(recipe, network, source)
     if trainer.accelerator.is_main_process:
         trainer.recipe = _prepare(recipe, held_out, folders, out)
     session = Session(trainer, data, out)

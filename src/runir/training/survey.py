@@ -6,12 +6,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from runir.data.blurs import blurs_of
 from runir.data.catalogue import get_data_set
+from runir.data.degrade import build_degrade
 from runir.data.pictures import EXTENSIONS, find_pictures, picture_size
 from runir.data.store import INDEX_FILE, is_store, open_store, read_index
 from runir.errors import RunirError, UsageError
 from runir.evaluation.pairs import match_folders
 from runir.training.folders import split_folders
+from runir.training.network import network_config
 from runir.training.recipe import Recipe
 
 SHARE = 0.15  # of the pictures are held out at most,
@@ -85,6 +88,11 @@ def survey(recipe: Recipe, folders: Sequence[Path], listed: frozenset[str]) -> l
     lines = [_describe(recipe, folder, held_out) for folder in folders]
     if wrong is not None and wrong not in lines:
         lines.append(wrong)
+    if network_config(recipe).guides and recipe.data.kind != "pairs":
+        try:
+            blurs_of(build_degrade(recipe.data.degradation))
+        except UsageError as error:
+            lines.append(Line(str(error), wrong=True))
     return lines + [_look_for(name, folders) for name in recipe.data.sets]
 
 

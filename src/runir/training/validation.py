@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from runir.data.blurs import with_guides
 from runir.data.degrade import to_unit
-from runir.deconvolution import estimate_kernel
+from runir.deconvolution import GuideMaker, estimate_kernel
 from runir.degradations import parse_degradation
 from runir.evaluation.metrics import psnr
 from runir.models.blocks import SLOPE, ConvFeedForward
@@ -69,7 +69,7 @@ def pair_validation(
 
 def _shown(degraded: NDArray[np.float32], guides: int) -> NDArray[np.float32]:
     """With guides by a kernel that is looked for in the crop itself."""
-    return with_guides(degraded, estimate_kernel([degraded]), guides) if guides else degraded
+    return with_guides(degraded, GuideMaker(estimate_kernel([degraded]), guides)) if guides else degraded
 
 
 def averaged_network(config: RUNConfig, average: WeightAverage, device: torch.device) -> RUN:
@@ -102,7 +102,7 @@ WORKING = 0.02  # share of an activation's variance that must not be linear in i
 
 @torch.no_grad()
 def working_channels(network: RUN, pictures: Sequence[NDArray[np.float32]], device: torch.device) -> dict[str, float]:
-    """Per feed-forward, the share of channels whose activation is at work on these pictures (H x W x 3).
+    """Per feed-forward, the share of channels whose activation is at work on these pictures (H x W x inputs).
 
     A channel whose values stay on one side of the activation's kink is linear. A few that cross it are enough, if they
     matter: counted is the share of the activation's variance that no straight line explains. A block

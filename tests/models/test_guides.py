@@ -161,7 +161,7 @@ def test_a_kernel_is_looked_for_once_in_what_earlier_models_restored(
         seen.append(parts)
         return estimate_kernel(parts)
 
-    monkeypatch.setattr("runir.inference.shown.estimate_kernel", watched)
+    monkeypatch.setattr("runir.deconvolution.estimate_kernel", watched)
     guided = exported(lively(), tmp_path)
     shared = exported(lively(), tmp_path / "shared", views=2)
     first, second, third = Restorer("run-t.denoise"), Restorer(guided), Restorer(shared)

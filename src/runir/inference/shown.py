@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runir.deconvolution import GuideMaker, estimate_kernel
 from runir.images import to_float
 from runir.images.reduce import REDUCED_SIDE
 from runir.inference.exposure import ExposureCurve, brighten
@@ -53,6 +53,8 @@ def cutter(source: Glimpses, exposure: ExposureCurve | None, guides: int, thread
     threads: to look for the picture's blur with.
     """
     if guides:
+        from runir.deconvolution import GuideMaker, estimate_kernel  # megabytes that most models need not load
+
         parts = source.clearest(PART, PARTS, CLEAREST)
         return _WithGuides(GuideMaker(estimate_kernel(parts, threads=threads), guides))
     if exposure is not None:
@@ -82,7 +84,7 @@ class _Brightened:
 class _WithGuides:
     context = CONTEXT
 
-    def __init__(self, maker: GuideMaker) -> None:
+    def __init__(self, maker: Callable[[Array], Array]) -> None:
         self._maker = maker
 
     def __call__(self, part: NDArray[Any]) -> Array:

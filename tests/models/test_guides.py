@@ -17,11 +17,12 @@ from runir.degradations.kernels import convolve, draw_path
 from runir.errors import UsageError
 from runir.evaluation import psnr
 from runir.images import read_picture
+from runir.images.reduce import CLEAREST, PART, PARTS
 from runir.inference import Restorer
 from runir.inference.file import FileOptions, restore_file
 from runir.inference.part import Region
 from runir.inference.restorer import _Held
-from runir.inference.shown import CLEAREST, CONTEXT, PART, PARTS
+from runir.inference.shown import CONTEXT
 from runir.inference.tiles import plan_tiles
 from runir.models.complexity import macs_per_pixel
 from runir.models.config import LevelConfig, RUNConfig

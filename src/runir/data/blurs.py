@@ -20,10 +20,9 @@ from runir.deconvolution import GuideMaker, estimate_kernel
 from runir.degradations import Drawn
 from runir.degradations.blur import MotionBlurs, motion_blur
 from runir.errors import UsageError
-from runir.images.reduce import clearest, views
+from runir.images.reduce import CLEAREST, PART, PARTS, clearest, views
 
-SIDES = (256, 512)  # pixels: of the parts in which kernels are found
-PARTS, CLEAREST = 3, 4  # of a given picture, as when it is restored
+SIDES = (256, PART)  # pixels: of the parts in which kernels are found
 MARGIN = 48  # pixels: at borders guides ring, and restoring shows the network none of that either
 BLUR, FINDING = 11, 12  # set streams of random numbers apart from those of samples, (seed, step, index)
 Report = Callable[[int], None]
@@ -116,7 +115,7 @@ def kernels_of(
     """The kernels of given blurred pictures of these numbers, uint8 H x W x 3 each; see `find_kernels`."""
 
     def find(index: int) -> FloatPatch:
-        parts = [to_unit(np.asarray(view)) for view in views(np.asarray(pictures[index]), SIDES[1], PARTS)]
+        parts = [to_unit(np.asarray(view)) for view in views(np.asarray(pictures[index]), PART, PARTS)]
         return estimate_kernel(clearest(parts, CLEAREST))
 
     return _each(find, indices, threads, report)

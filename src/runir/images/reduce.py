@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32]
 
 REDUCED_SIDE = 1024  # the reduced picture's longer side at most
+PART = 512  # pixels: side of the parts of a picture in which its blur is looked for,
+PARTS = 3  # in each direction,
+CLEAREST = 4  # of which those with the most contrast are taken
 CELL = 8  # pixels of the reduced picture: the side of the squares whose means are looked at
 
 

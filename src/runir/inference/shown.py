@@ -9,13 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runir.images import to_float
-from runir.images.reduce import REDUCED_SIDE
+from runir.images.reduce import CLEAREST, PART, PARTS, REDUCED_SIDE
 from runir.inference.exposure import ExposureCurve, brighten
 
 Array = NDArray[np.float32]
-PART = 512  # pixels: side of the parts of a picture in which its blur is looked for,
-PARTS = 3  # in each direction,
-CLEAREST = 4  # of which those with the most contrast are taken
 CONTEXT = 64  # pixels around a tile that guides are made with: at their borders they ring (docs/design-notes.md)
 
 

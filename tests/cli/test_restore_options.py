@@ -342,7 +342,11 @@ def test_hidden_colours_do_not_bleed_wherever_they_lie(tmp_path: Path, rows: tup
     assert results[0].size == 0 or np.abs(results[0] - results[1]).max() <= 2
 
 
-def test_a_file_larger_than_a_chunk_is_the_same_as_in_memory(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pixels_at_once", [part.CHUNK_PIXELS, 2000])
+def test_a_file_larger_than_a_chunk_is_the_same_as_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pixels_at_once: int
+) -> None:
+    monkeypatch.setattr(part, "CHUNK_PIXELS", pixels_at_once)
     clean = read_picture(DATA / "hippo.webp").pixels
     tall = np.concatenate([clean, clean[::-1]] * 3)[: 9 * part.CHUNK + 7]
     write_picture(Picture(np.ascontiguousarray(tall)), tmp_path / "a.png")

@@ -24,6 +24,7 @@ SPECS = (
     "rain:heavy=0,dry=0",
     "rain:heavy=1,dry=0,smeared=0",
     "rain:heavy=1,dry=0,smeared=1",
+    "rain:heavy=1,dry=0,smeared=0,sharp=1",
     "lowlight",
 )
 

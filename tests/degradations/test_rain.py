@@ -52,6 +52,29 @@ def test_streaks_have_the_stated_length_width_and_brightness() -> None:
     assert min(peaks) > 0.18
 
 
+@pytest.mark.parametrize(("width", "thick"), [(0.4, 1), (1.0, 2), (1.6, 3)])
+def test_sharp_lines_have_one_brightness_and_the_stated_size(width: float, thick: int) -> None:
+    layer = RainLayer(0.02, 40.0, angle=0, spread=0, width=width, brightness=0.5, sharp=True)
+    seen = 0
+    for seed in range(60):
+        lines = streak_map(160, 160, layer, np.random.default_rng(seed))
+        rows, columns = (np.flatnonzero(lines.max(axis=axis)) for axis in (1, 0))
+        whole = len(rows) and rows[0] > 0 and rows[-1] < 159 and columns[0] > 0 and columns[-1] < 159
+        if whole and len(np.unique(lines)) == 2:  # one line
+            seen += 1
+            block = lines[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+            assert block.shape[1] == thick
+            assert (block == block.flat[0]).all()
+            assert 0.2 <= block.flat[0] <= 0.5
+            assert 26 <= block.shape[0] <= 54 + thick
+    assert seen > 5
+
+
+def test_sharp_lines_lie_at_the_stated_angle() -> None:
+    layer = RainLayer(1.0, 40.0, 25.0, spread=0.5, sharp=True)
+    assert moments(streak_map(300, 300, layer, np.random.default_rng(1)))[0] == pytest.approx(25, abs=4)
+
+
 @pytest.mark.parametrize("width", [0.4, 1.5, 4.0])
 def test_wide_streaks_are_as_bright_as_stated(width: float) -> None:
     layer = RainLayer(0.02, 60.0, angle=0, spread=0, width=width, brightness=0.5)

@@ -4,18 +4,19 @@ A drop falls several centimetres while the shutter is open, so it is seen as a l
 distance and focus. The drops of one layer share wind, distance and focus; several layers make heavy rain.
 
 Sources. Rain as layers of streaks added to the scene: Li et al., "Rain Streak Removal Using Layer Priors", CVPR 2016;
-several directions, and veil (scattered light of drops too far to be seen one by one): Yang et al., "Deep Joint Rain
-Detection and Removal from a Single Image", CVPR 2017; screen blend: Luo et al., "Removing Rain from a Single Image via
-Discriminative Sparse Coding", ICCV 2015; noise smeared along a line, as image editors draw rain: Zhang and Patel,
-"Density-aware Single Image De-raining using a Multi-stream Dense Network", CVPR 2018; appearance: Garg and Nayar,
-"Vision and Rain", IJCV 2007. The ranges are ours. Everything happens in sRGB-encoded values, as in these papers' data.
+several directions, sharp lines, and veil (scattered light of drops too far to be seen one by one): Yang et al., "Deep
+Joint Rain Detection and Removal from a Single Image", CVPR 2017; screen blend: Luo et al., "Removing Rain from a Single
+Image via Discriminative Sparse Coding", ICCV 2015; noise smeared along a line, as image editors draw rain: Zhang and
+Patel, "Density-aware Single Image De-raining using a Multi-stream Dense Network", CVPR 2018; appearance: Garg and
+Nayar, "Vision and Rain", IJCV 2007. The ranges are ours. Everything happens in sRGB-encoded values, as in these papers'
+data.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -42,6 +43,7 @@ class RainLayer:
         angle: degrees from the vertical; spread: standard deviation of single streaks about it, >= 0.
         width: standard deviation across a streak in pixels, > 0 (defocus makes it larger).
         brightness: of a streak's middle, mean, in [0, 1].
+        sharp: streaks are lines of one brightness, round(2 width) pixels wide, without soft edges or ends.
     """
 
     density: float
@@ -50,6 +52,7 @@ class RainLayer:
     spread: float = 1.0
     width: float = 0.6
     brightness: float = 0.5
+    sharp: bool = False
 
     def __post_init__(self) -> None:
         """Check every range."""
@@ -108,7 +111,8 @@ class Rains:
         density: streaks per 1000 pixels of a layer, logarithmic; length, width: pixels, logarithmic; brightness.
         slant: largest angle from the vertical in degrees.
         dry: share without rain (a derainer must leave those alone). veiled: share with a veil of up to `veil`.
-        jpeg: share that is stored as JPEG of quality 80 to 98. smeared: share whose streaks are smeared noise.
+        jpeg: share that is stored as JPEG of quality 80 to 98. smeared, sharp: shares whose streaks are smeared noise,
+            and (of the rest) sharp lines.
     """
 
     heavy: float = 0.5
@@ -124,6 +128,7 @@ class Rains:
     veil: float = 0.2
     jpeg: float = 0.3
     smeared: float = 0.0
+    sharp: float = 0.0
 
     margin = 0  # drops beyond the border are drawn anyway
 
@@ -131,8 +136,9 @@ class Rains:
         """Check every range by its ends."""
         ranges = (self.density, self.dense, self.bright, self.length, self.width, self.brightness)
         check_ranges("rain", ranges, positive=True)
-        if not all(0.0 <= s <= 1.0 for s in (self.heavy, self.dry, self.veiled, self.veil, self.jpeg, self.smeared)):
-            raise UsageError("rain: heavy, dry, veiled, veil, jpeg and smeared are shares in [0, 1]")
+        shares = (self.heavy, self.dry, self.veiled, self.veil, self.jpeg, self.smeared, self.sharp)
+        if not all(0.0 <= share <= 1.0 for share in shares):
+            raise UsageError("rain: heavy, dry, veiled, veil, jpeg, smeared and sharp are shares in [0, 1]")
         if max(self.brightness[1], self.bright[1]) > 1.0 or not 0.0 <= self.slant <= 90.0:
             raise UsageError("rain: brightness is at most 1, slant 0 to 90 degrees")
 
@@ -153,6 +159,8 @@ class Rains:
         quality = int(rng.integers(80, 99))
         veil = rng.uniform(0.0, self.veil)
         smears, threshold = rng.random(), rng.uniform(0.0, 1.5)
+        if self.sharp and rng.random() < self.sharp:
+            layers = [replace(layer, sharp=True) for layer in layers]
         return Rain(
             () if dries < self.dry else tuple(layers),
             blend,
@@ -202,7 +210,8 @@ def rain(clean: FloatPicture, params: Rain, rng: np.random.Generator) -> Picture
 
 
 def streak_map(height: int, width: int, layer: RainLayer, rng: np.random.Generator) -> Picture32:
-    """One layer of streaks, H x W, >= 0: each drop smears its light along its way, then across it (Gaussian)."""
+    """One layer of streaks, H x W, >= 0: each drop smears its light along its way, then across it (Gaussian), or leaves
+    a sharp line."""
     border = math.ceil(3.0 * layer.width)  # of the Gaussian across
     reach = math.ceil(layer.length * 1.4) + border + 2
     area = (height + 2 * reach) * (width + 2 * reach)
@@ -211,13 +220,15 @@ def streak_map(height: int, width: int, layer: RainLayer, rng: np.random.Generat
     length = layer.length * rng.uniform(0.67, 1.33, count)
     angle = np.deg2rad(layer.angle + layer.spread * rng.standard_normal(count))
     strength = layer.brightness * rng.uniform(0.4, 1.0, count)
-    points = max(2, math.ceil(layer.length * 1.34))
+    points = max(2, math.ceil(layer.length * (2.68 if layer.sharp else 1.34)))
     along = (np.arange(points) + 0.5) / points
+    y = start[:, :1] + (length * np.cos(angle))[:, None] * along
+    x = start[:, 1:] + (length * np.sin(angle))[:, None] * along
+    if layer.sharp:
+        return _lines(height, width, y, x, strength, max(1, round(2.0 * layer.width)))
     taper = np.minimum(1.0, 4.0 * np.minimum(along, 1.0 - along))  # a streak fades at both ends
     # Light per pixel of length, times what the Gaussian across will spread: the middle then has the strength asked for.
     light = (strength * length / points)[:, None] * taper * (layer.width * math.sqrt(math.tau))
-    y = start[:, :1] + (length * np.cos(angle))[:, None] * along
-    x = start[:, 1:] + (length * np.sin(angle))[:, None] * along
     return _blur_across(_splat(height + 2 * border, width + 2 * border, y + border, x + border, light), layer.width)
 
 
@@ -252,6 +263,20 @@ def _splat(height: int, width: int, y: Points, x: Points, light: Points) -> Pict
             weight = light * (down if dy else 1.0 - down) * (right if dx else 1.0 - right)
             total += np.bincount((row + dy) * wide + column + dx, weight, tall * wide)
     return total.reshape(tall, wide)[:height, :width].astype(np.float32)
+
+
+def _lines(height: int, width: int, y: Points, x: Points, strength: Points, thick: int) -> Picture32:
+    """Points as squares of `thick` pixels, the strongest where they overlap, H x W."""
+    seen = np.zeros((height + 2 * thick, width + 2 * thick), np.float32)
+    row, column = np.rint(y).astype(np.intp) + thick, np.rint(x).astype(np.intp) + thick
+    inside = (row >= 0) & (row < seen.shape[0]) & (column >= 0) & (column < seen.shape[1])
+    place = row[inside] * seen.shape[1] + column[inside]
+    np.maximum.at(seen.reshape(-1), place, np.broadcast_to(strength[:, None], y.shape)[inside].astype(np.float32))
+    for axis in (0, 1):
+        shifts = (np.take(seen, np.arange(k, k + seen.shape[axis] - thick + 1), axis) for k in range(thick))
+        seen = functools.reduce(np.maximum, shifts)
+    first = thick - (thick - 1) // 2
+    return np.ascontiguousarray(seen[first : first + height, first : first + width])
 
 
 def _blur_across(light: Picture32, width: float) -> Picture32:

@@ -20,7 +20,7 @@ from runir.images.picture import EXTENSIONS, NAMES, dtype_of
 from runir.images.place import copy_file
 from runir.images.writer import container_of
 from runir.inference.overlap import Behind
-from runir.inference.part import CHUNK, Part, Piped, Region, WrittenRows
+from runir.inference.part import Part, Piped, Region, WrittenRows
 from runir.inference.restorer import Progress, Restorer, Source
 from runir.inference.shown import Array, Cut
 
@@ -130,8 +130,8 @@ class FileWork:
         try:
             with Behind[WrittenRows](lambda item: self._writer.write(*item)) as behind:
                 for rows in self._chained(progress):
-                    for first in range(0, len(rows), CHUNK):
-                        done = self._part.finished(rows[first : first + CHUNK], self._dtype)
+                    for first in range(0, len(rows), self._part.chunk):
+                        done = self._part.finished(rows[first : first + self._part.chunk], self._dtype)
                         if len(done[0]):
                             behind.put(done)
         except BaseException as error:
@@ -195,8 +195,8 @@ class FileWork:
             source = Piped(part, rows, partial(self._all_of, tuple(steps)))
         if rows is not None:
             return rows
-        tops = range(0, part.height, CHUNK)  # nothing to do: a copy
-        return (to_float(part.rows(top, min(part.height, top + CHUNK))) for top in tops)
+        tops = range(0, part.height, part.chunk)  # nothing to do: a copy
+        return (to_float(part.rows(top, min(part.height, top + part.chunk))) for top in tops)
 
 
 def restore_file(

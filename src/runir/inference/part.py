@@ -18,7 +18,8 @@ from runir.inference.overlap import ahead
 from runir.inference.shown import Array
 from runir.inference.tiles import GRID
 
-CHUNK = 64  # rows that travel between the threads at once
+CHUNK = 64  # rows that travel between the threads at once, at most,
+CHUNK_PIXELS = 2**19  # and pixels, about: several chunks are on their way at any time, as float32 too
 CONTEXT = 64  # pixels around a previewed region that the network sees too,
 VIEW = 512  # and more around a small one: channel attention depends on all that a tile shows
 WithAlpha = tuple[NDArray[Any], NDArray[Any]]
@@ -111,7 +112,10 @@ def _with_context(start: int, length: int, side: int) -> tuple[int, int]:
 
 
 class Part:
-    """A region of a file, with the context around it, as a Source; keeps what the writer needs again."""
+    """A region of a file, with the context around it, as a Source; keeps what the writer needs again.
+
+    chunk: rows that travel between the threads at once.
+    """
 
     def __init__(self, reader: PictureReader, region: Region) -> None:
         """Reader: no row has been read yet. region: inside the picture."""
@@ -119,6 +123,7 @@ class Part:
         self._left, self.width = _with_context(region.x, region.width, info.width)
         self._top, self.height = _with_context(region.y, region.height, info.height)
         self.channels = info.channels
+        self.chunk = max(1, min(CHUNK, CHUNK_PIXELS // self.width))
         self._reader, self._region, self._replaced = reader, region, 0
         self._chunks = ahead(self._read())
         self._waiting: list[NDArray[Any]] = []
@@ -138,10 +143,10 @@ class Part:
         yield hidden.filled(*held, None), held
 
     def _chunks_of_rows(self) -> Iterator[WithAlpha]:
-        """Pixels (finite) and alpha (empty where there is none) of the next CHUNK rows."""
+        """Pixels (finite) and alpha (empty where there is none) of the next `chunk` rows."""
         columns, end = slice(self._left, self._left + self.width), self._top + self.height
-        for top in range(self._top, end, CHUNK):
-            pixels, alpha = self._reader.rows(top, min(end, top + CHUNK))
+        for top in range(self._top, end, self.chunk):
+            pixels, alpha = self._reader.rows(top, min(end, top + self.chunk))
             pixels, bad = finite(pixels[:, columns])
             self._replaced += 0 if bad is None else int(np.count_nonzero(bad))
             yield pixels, np.empty(0) if alpha is None else alpha[:, columns]
@@ -172,8 +177,8 @@ class Part:
         return clearest(self._reader.views(side, count), most)
 
     def finished(self, restored: Array, dtype: str) -> WrittenRows:
-        """The next restored rows (at most CHUNK) as they are written: cut to the region, in the file's type, with their
-        alpha; where that is zero, the colours are those that came in."""
+        """The next restored rows (at most `chunk`) as they are written: cut to the region, in the file's type, with
+        their alpha; where that is zero, the colours are those that came in."""
         top, region = self._written, self._region
         self._written += len(restored)
         inside = (

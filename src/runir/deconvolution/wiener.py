@@ -6,12 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runir.deconvolution.fourier import Spectrum, inverse, roughness, transfer, transform, wrapped
+from runir.degradations.transfer import linear_to_srgb, srgb_to_linear
 from runir.errors import UsageError
 
 Array = NDArray[np.float32]
-GUIDES = (0.004, 0.04)  # variance of the noise over that of gradients: hardly any noise, and some
+GUIDES = ("encoded", "linear")  # the values that were blurred, one guide for each: those of the file, or light
+NOISE = 0.01  # variance of the noise over that of gradients
 FLOOR = 1e-4  # noise over signal that is believed at any frequency, so that none is blown up beyond measure
 LOW, HIGH = -0.5, 1.5  # ringing beyond this tells nothing
+LIGHTEST = float(srgb_to_linear(np.array(HIGH)))
 
 
 class GuideMaker:
@@ -26,9 +29,9 @@ class GuideMaker:
         """
         if not 1 <= count <= len(GUIDES):
             raise UsageError(f"{count} guides: 1 to {len(GUIDES)} can be made")
-        self._kernel, self._weights = kernel, GUIDES[:count]
+        self._kernel, self._count = kernel, count
         self._shape: tuple[int, ...] = ()
-        self._filters: list[Spectrum] = []
+        self._filter: Spectrum = np.empty(0, np.complex64)
 
     def __call__(self, picture: Array) -> Array:
         """What a network for blurred pictures is shown beside the picture itself.
@@ -37,23 +40,29 @@ class GuideMaker:
             picture: H x W x C, blurred, clipped to [0, 1].
 
         Returns:
-            float32 H x W x (C x count): conj(k) y / (|k|^2 + w |gradient|^2 + FLOOR) for each w in GUIDES, in Fourier
-            space (Gonzalez & Woods, "Digital Image Processing", "constrained least squares filtering"); within
-            [LOW, HIGH].
+            float32 H x W x (C x count): conj(k) y / (|k|^2 + NOISE |gradient|^2 + FLOOR) in Fourier space (Gonzalez &
+            Woods, "Digital Image Processing", "constrained least squares filtering"), y being the picture as it is,
+            then the picture as linear light, encoded again afterwards; within [LOW, HIGH].
         """
+        seen = np.clip(picture, 0, 1)
+        guides = np.clip(self._filtered(seen), LOW, HIGH)
+        if self._count > 1:
+            light = linear_to_srgb(np.clip(self._filtered(srgb_to_linear(seen)), 0, LIGHTEST))
+            guides = np.concatenate((guides, light), axis=2)
+        return np.asarray(guides, np.float32)
+
+    def _filtered(self, picture: Array) -> Array:
         height, width = picture.shape[:2]
-        planes = np.ascontiguousarray(np.clip(picture, 0, 1).transpose(2, 0, 1), np.float32)
+        planes = np.ascontiguousarray(picture.transpose(2, 0, 1), np.float32)
         planes = wrapped(planes, self._kernel.shape[0])
         if planes.shape[-2:] != self._shape:
             self._prepare(planes.shape[-2:])
-        spectra = transform(planes)
-        guides = np.concatenate([inverse(spectra * f, planes.shape) for f in self._filters])
-        return np.asarray(np.clip(guides[:, :height, :width].transpose(1, 2, 0), LOW, HIGH), np.float32)
+        return inverse(transform(planes) * self._filter, planes.shape)[:, :height, :width].transpose(1, 2, 0)
 
     def _prepare(self, shape: tuple[int, ...]) -> None:
         blur = transfer(self._kernel, shape) * _moved_to_middle(self._kernel, shape)
         power, rough = np.abs(blur) ** 2 + np.float32(FLOOR), roughness(shape)
-        self._filters = [np.asarray(np.conj(blur) / (power + np.float32(w) * rough), blur.dtype) for w in self._weights]
+        self._filter = np.asarray(np.conj(blur) / (power + np.float32(NOISE) * rough), blur.dtype)
         self._shape = shape
 
 

@@ -40,7 +40,7 @@ def centre(picture: NDArray[np.uint8]) -> Array:
 
 def shaken(clean: Array, index: int) -> tuple[Array, Array]:
     """(blurred, its kernel)."""
-    size = float(np.random.default_rng((index, 0)).uniform(*SIZES))
+    size = float(np.random.default_rng((index, 1)).uniform(*SIZES))
     params = MotionBlur(size, linear=index % 3 != 0, sigma=SIGMA)
     blurred = motion_blur(clean, params, np.random.default_rng(index))
     path = shake_path(np.random.default_rng(index), shake=params.shake, pull=params.pull, jerks=params.jerks)

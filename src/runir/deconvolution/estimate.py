@@ -4,7 +4,8 @@ The sharp picture is piecewise flat (few pixels have a gradient): Xu, Zheng, Jia
 for Natural Image Deblurring", CVPR 2013; Pan et al., "Deblurring Text Images via L0-Regularized Intensity and Gradient
 Prior", CVPR 2014. The kernel is found from its strongest edges: Cho & Lee, "Fast Motion Deblurring", SIGGRAPH Asia
 2009. Whether it may be believed: the picture without it must have sparser gradients than with it (Krishnan, Tay,
-Fergus, "Blind Deconvolution Using a Normalized Sparsity Measure", CVPR 2011). Parts of one picture that were blurred
+Fergus, "Blind Deconvolution Using a Normalized Sparsity Measure", CVPR 2011). That is also how it is told whether the
+file's values were blurred or, as in a camera, light: a kernel is found for both. Parts of one picture that were blurred
 alike are looked at together.
 """
 
@@ -22,6 +23,7 @@ from PIL import Image
 from runir.deconvolution.fourier import divergence, gradient, inverse, roughness, transfer, transform, wrapped
 from runir.deconvolution.solve import Correlations, centred, cleaned, correlations, solve
 from runir.deconvolution.wiener import GuideMaker
+from runir.degradations.transfer import srgb_to_linear
 
 Array = NDArray[np.float32]
 KERNEL_SIDE = 41  # pixels: the largest kernel that is looked for
@@ -29,7 +31,7 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # BT.601
 COARSEST = 5  # pixels: side of the kernel to begin with
 STEP = math.sqrt(0.5)  # between resolutions
 ROUNDS = 8  # sharp picture, then kernel, at each resolution
-FLAT = 4e-3  # price of a pixel with a gradient, with values in [0, 1]; falls from round to round
+FLAT = 2e-3  # price of a pixel with a gradient, with values in [0, 1]; falls from round to round
 FLATTEST = 1e-4
 COOLING = 1.1
 COUPLING = 1e5  # last weight of the gradients that are paid for against those of the picture; doubled from 2 FLAT on
@@ -44,21 +46,41 @@ def estimate_kernel(parts: Sequence[Array], side: int = KERNEL_SIDE, threads: in
     Args:
         parts: of one picture, each H x W x C, C 1 or 3, sRGB-encoded, clipped to [0, 1], at full resolution.
         side: of the kernel, odd; blur that reaches further is not found.
-        threads: parts that are looked at at once, at most.
+        threads: processors to use, at most.
 
     Returns:
         float32 side x side, >= 0, sum 1, its centroid within half a pixel of the centre. One 1 in the middle where
         nothing is to be seen (flat or tiny parts) or what was found makes nothing better. It can be wrong all the same:
         textures and noise without clear edges mislead it.
     """
-    planes = [_luma(part) for part in parts]
-    planes = [p for p in planes if min(p.shape) >= LEAST * COARSEST]
-    if not planes:
+    clipped = [np.clip(part, 0, 1) for part in parts if min(part.shape[:2]) >= LEAST * COARSEST]
+    if not clipped:
         return _sharp(side)
+    encoded, light = [_luma(part) for part in clipped], [_luma(srgb_to_linear(part)) for part in clipped]
+    at_once = min(2, threads)
+    with ThreadPoolExecutor(at_once) as pool:
+        found = list(pool.map(_judged, (encoded, light), (1.0, _likeness(light, encoded)), repeat(side),
+                              repeat(threads // at_once)))  # fmt: skip
+    sparser, kernel = max(found, key=lambda pair: pair[0])
+    return kernel if sparser > 0 else _sharp(side)
+
+
+def _judged(planes: Sequence[Array], scale: float, side: int, threads: int) -> tuple[float, Array]:
+    """The logarithm of how much sparser the gradients are without the kernel, and the kernel."""
     with ThreadPoolExecutor(threads) as pool:
-        kernel = _found(planes, side, pool)
+        kernel = _found([plane * np.float32(scale) for plane in planes], side, pool)
     nothing = _sharp(side)
-    return kernel if kernel is not None and _spread(planes, kernel) < _spread(planes, nothing) else nothing
+    if kernel is None:
+        return 0.0, nothing
+    before, after = _spread(planes, nothing), _spread(planes, kernel)
+    return (math.log(before / after) if after > 0 else 0.0), kernel
+
+
+def _likeness(light: Sequence[Array], encoded: Sequence[Array]) -> float:
+    """What light is multiplied by to have gradients as strong as the file's values have: prices are set for these."""
+    strengths = [sum(float(np.square(np.diff(plane, axis=axis)).sum()) for plane in planes for axis in (0, 1))
+                 for planes in (light, encoded)]  # fmt: skip
+    return math.sqrt(strengths[1] / strengths[0]) if strengths[0] else 1.0
 
 
 def _found(planes: Sequence[Array], side: int, pool: ThreadPoolExecutor) -> Array | None:
@@ -150,8 +172,7 @@ def _strength_of(across: Array, down: Array, count: int) -> float:
 
 
 def _luma(picture: Array) -> Array:
-    clipped = np.clip(picture, 0, 1)
-    return np.ascontiguousarray(clipped @ LUMA if picture.shape[2] == 3 else clipped[..., 0], np.float32)
+    return np.ascontiguousarray(picture @ LUMA if picture.shape[2] == 3 else picture[..., 0], np.float32)
 
 
 def _resized(plane: Array, height: int, width: int) -> Array:

@@ -25,7 +25,7 @@ from runir.images.place import place
 from runir.training.recipe import Recipe
 
 Kernels = NDArray[np.float32]
-METHOD = 1  # to be raised whenever other kernels are found for the same picture
+METHOD = 2  # to be raised whenever other kernels are found for the same picture
 EVERY = 20.0  # seconds between lines of progress
 
 

@@ -12,9 +12,17 @@ from runir.images import ifd, iptc, metadata
 from runir.images.headers import Header
 from runir.images.messages import UnfitError
 from runir.images.picture import Text
-from runir.images.skeleton import crc_holds, jpeg_segments, png_chunks, webp_chunks
+from runir.images.rawexif import exif_of_raw
+from runir.images.skeleton import (
+    EXIF_IN_JPEG,
+    ICC_IN_JPEG,
+    XMP_IN_JPEG,
+    crc_holds,
+    jpeg_segments,
+    png_chunks,
+    webp_chunks,
+)
 
-EXIF_IN_JPEG, XMP_IN_JPEG, ICC_IN_JPEG = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
 _MORE_XMP_IN_JPEG = b"http://ns.adobe.com/xmp/extension/\0"
 XMP_IN_PNG = b"XML:com.adobe.xmp"
 _EXIF_IN_PNG = b"Raw profile type exif"
@@ -220,14 +228,9 @@ def _tiff(file: BinaryIO) -> Embedded:
 
 
 def _raw(file: BinaryIO) -> Embedded:
-    """The EXIF data of a file that is a TIFF file; nothing of another camera raw file, sound as it may be."""
     try:
-        block = ifd.open_block(file)
-    except ValueError:
-        return Embedded()
-    try:
-        return Embedded(exif=metadata.exif_from_tiff(block))
-    except ValueError:
+        return Embedded(exif=exif_of_raw(file))
+    except (ValueError, UnfitError):
         return Embedded(notes=[_DAMAGED_EXIF])
 
 

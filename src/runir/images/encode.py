@@ -8,10 +8,10 @@ from typing import Any, BinaryIO
 from runir.images import iptc, vips
 from runir.images.avif import completed
 from runir.images.depth import Raw, squeeze
-from runir.images.embedded import EXIF_IN_JPEG, ICC_IN_JPEG, XMP_IN_JPEG
 from runir.images.messages import UnfitError, reason
 from runir.images.picture import NAMES, PictureInfo
 from runir.images.png import PngEncoder
+from runir.images.skeleton import EXIF_IN_JPEG, ICC_IN_JPEG, XMP_IN_JPEG
 
 JPEG_SEGMENT = 65533
 _ICC_PIECE = JPEG_SEGMENT - len(ICC_IN_JPEG) - 2

@@ -2,7 +2,7 @@
 
 import io
 import struct
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -91,8 +91,11 @@ class Block:
         return next(iter(self.integers(entry)), None)
 
 
-def open_block(data: bytes | bytearray | BinaryIO) -> Block:
-    """Read the eight (BigTIFF: sixteen) bytes at the front; ValueError when they are not a TIFF header."""
+def open_block(data: bytes | bytearray | BinaryIO, numbers: Collection[int] = (42,)) -> Block:
+    """Read the eight (BigTIFF: sixteen) bytes at the front; ValueError when they are not a TIFF header.
+
+    numbers: of those, any means TIFF (some camera raw formats have one of their own).
+    """
     file = io.BytesIO(data) if isinstance(data, bytes | bytearray) else data
     file.seek(0)
     head = file.read(16)
@@ -102,7 +105,7 @@ def open_block(data: bytes | bytearray | BinaryIO) -> Block:
     (magic,) = struct.unpack_from(order + "H", head, 2)
     if magic == 43 and len(head) == 16:
         return Block(file, order, True, struct.unpack_from(order + "Q", head, 8)[0])
-    if magic != 42:
+    if magic not in numbers:
         raise ValueError("no TIFF header")
     return Block(file, order, False, struct.unpack_from(order + "I", head, 4)[0])
 

@@ -66,22 +66,41 @@ def upright_xmp(raw: bytes) -> bytes:
     return _ORIENTATION_IN_XMP.sub(rb"\g<1>1", raw)
 
 
+Place = tuple[ifd.Block, int]
+"""A directory: the block that it is in, and its offset there."""
+
+
 def exif_from_tiff(block: ifd.Block) -> bytes | None:
     """Return the descriptive part of a TIFF file as an EXIF block, or None if there is none.
 
     Raises ValueError when the directories are damaged.
     """
-    entries = {tag: e for tag, e in block.directory(block.first)[0].items() if tag in DESCRIPTIVE}
-    if not entries:
-        return None
-    data = (b"II*\0" if block.order == "<" else b"MM\0*") + bytes(4)
+    entries = block.directory(block.first)[0]
+    exif, gps = (
+        (block, where) if (where := block.pointer(entries.get(tag))) is not None else None
+        for tag in (ifd.EXIF_IFD, ifd.GPS_IFD)
+    )
+    return exif_from_directories(block, exif, gps)
+
+
+def exif_from_directories(first: ifd.Block, exif: Place | None, gps: Place | None) -> bytes | None:
+    """Return the descriptive part of a first directory with these two as an EXIF block, or None if that is nothing.
+
+    Raises ValueError when they are damaged.
+    """
+    entries = {tag: e for tag, e in first.directory(first.first)[0].items() if tag in DESCRIPTIVE}
+    data = (b"II*\0" if first.order == "<" else b"MM\0*") + bytes(4)
     pointers: dict[int, int] = {}
-    for tag in (ifd.GPS_IFD, ifd.EXIF_IFD):
-        if (where := block.pointer(entries.pop(tag, None))) is not None:
-            data, pointers[tag] = _copy_directory(block, where, data)
-    packed = ifd.pack(_fields(block, entries, pointers), block.order, len(data))
-    first = struct.pack(block.order + "I", len(data))
-    return data[:4] + first + data[8:] + packed
+    for tag, place in ((ifd.GPS_IFD, gps), (ifd.EXIF_IFD, exif)):
+        entries.pop(tag, None)
+        if place is not None:
+            if place[0].order != first.order:
+                raise ValueError("directories of different byte orders")
+            data, pointers[tag] = _copy_directory(*place, data)
+    if not entries and not pointers:
+        return None
+    packed = ifd.pack(_fields(first, entries, pointers), first.order, len(data))
+    return data[:4] + struct.pack(first.order + "I", len(data)) + data[8:] + packed
 
 
 def _copy_directory(block: ifd.Block, where: int, data: bytes) -> tuple[bytes, int]:

@@ -8,6 +8,8 @@ from typing import BinaryIO
 
 from runir.images.messages import UnfitError
 
+EXIF_IN_JPEG, XMP_IN_JPEG, ICC_IN_JPEG = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
+"""How segments of JPEG files begin that hold these."""
 PNG_ESSENTIAL = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 """The chunks that make up a PNG picture; all others only say something about it."""
 

@@ -11,13 +11,13 @@ import numpy as np
 from runir.errors import RunirError, UsageError
 from runir.images import iptc
 from runir.images.depth import Raw, change_depth, depth_for
-from runir.images.embedded import EXIF_IN_JPEG, XMP_IN_JPEG
 from runir.images.encode import JPEG_SEGMENT, VipsEncoder
 from runir.images.headers import LARGEST_WHOLE
 from runir.images.messages import UnfitError, line
 from runir.images.picture import COLOURS, EXTENSIONS, NAMES, SUPPORTED, PictureInfo, Text, dtype_of
 from runir.images.place import Draft, check_free
 from runir.images.png import PngEncoder, png_extras
+from runir.images.skeleton import EXIF_IN_JPEG, XMP_IN_JPEG
 from runir.images.tiff import TiffEncoder
 
 _LARGEST_SIDE = {"JPEG": 65500, "PNG": 2**31 - 1, "WEBP": 16383, "TIFF": 2**32 - 1, "AVIF": 65535}

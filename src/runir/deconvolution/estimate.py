@@ -31,12 +31,13 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # BT.601
 COARSEST = 5  # pixels: side of the kernel to begin with
 STEP = math.sqrt(0.5)  # between resolutions
 ROUNDS = 8  # sharp picture, then kernel, at each resolution
-FLAT = 2e-3  # price of a pixel with a gradient, with values in [0, 1]; falls from round to round
+FLAT = 1e-3  # price of a pixel with a gradient, with values in [0, 1]; falls from round to round
 FLATTEST = 1e-4
 COOLING = 1.1
 COUPLING = 1e5  # last weight of the gradients that are paid for against those of the picture; doubled from 2 FLAT on
 EDGES = 20  # edge pixels per direction and pixel of the kernel's side; rises from round to round
 WEAK, FAINT = 0.1, 0.1  # shares of the kernel's largest value, and of its heaviest piece, below which all is noise
+MOST = 4  # pixels of a kernel, per pixel of its side: what covers more is no path, but nothing was found
 LEAST = 3  # a part is looked at if its sides are so many times the coarsest kernel's, at least
 
 
@@ -70,7 +71,7 @@ def _judged(planes: Sequence[Array], scale: float, side: int, threads: int) -> t
     with ThreadPoolExecutor(threads) as pool:
         kernel = _found([plane * np.float32(scale) for plane in planes], side, pool)
     nothing = _sharp(side)
-    if kernel is None:
+    if kernel is None or np.count_nonzero(kernel) > MOST * side:
         return 0.0, nothing
     before, after = _spread(planes, nothing), _spread(planes, kernel)
     return (math.log(before / after) if after > 0 else 0.0), kernel

@@ -64,6 +64,10 @@ def test_the_report_says_what_was_done() -> None:
         assert words in text
     assert "](plot.png)" in text
     assert "![" not in markdown(RESULTS, SETTING, "photos", "A processor", {}, "")
+    assert "quiet" not in text
+    loud = replace(SETTING, busy=1.26)
+    assert "- Not a quiet machine: other programs kept 1.3 processors busy" in markdown(RESULTS, loud, "", "", {}, "")
+    assert [row["busy"] for row in csv.DictReader(io.StringIO(as_csv(RESULTS, loud)))] == ["1.26"] * len(RESULTS)
 
 
 def test_networks_that_are_told_another_noise_are_pointed_out() -> None:
@@ -91,7 +95,7 @@ def test_the_csv_has_every_digit() -> None:
 @pytest.mark.parametrize("some", [RESULTS, RESULTS[:1], RESULTS[2:3], RESULTS[3:], []])
 def test_whatever_there_is_can_be_drawn(some: list[Result], tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    (tmp_path / "plot.png").write_bytes(draw(some, "title"))
+    (tmp_path / "plot.png").write_bytes(draw(some, "title", "a note"))
     pixels = read_picture(tmp_path / "plot.png").pixels
     assert pixels.shape == (750, 1200, 3)
     blue = (np.abs(pixels * 255 - np.array([0x1F, 0x6F, 0xB4])) < 2).all(axis=2).sum()

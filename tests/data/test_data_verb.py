@@ -122,6 +122,18 @@ def test_prepare_makes_a_store_once(capsys: pytest.CaptureFixture[str], tmp_path
     assert "is not there; runir data verify gopro" in run(capsys, *words, code=2)
 
 
+def test_prepare_leaves_folders_of_other_files_alone(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    trees.gopro(tmp_path)
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "a.png").write_bytes(b"a")
+    words = ["prepare", "gopro", "--root", tmp_path, "--patch", "16", "--overlap", "4", "--out"]
+    assert "photos: holds other files; choose another --out" in run(capsys, *words, photos, code=2)
+    assert [file.name for file in photos.iterdir()] == ["a.png"]
+    assert "a.png: is a file, not a folder" in run(capsys, *words, photos / "a.png", code=2)
+    assert "patch 16 and overlap 128: patch must" in run(capsys, *words[:6], code=2)
+
+
 def test_prepare_warns_of_known_overlaps(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     trees.rain13k(tmp_path)
     text = run(capsys, "prepare", "rain13k", "--root", tmp_path, "--dry-run")

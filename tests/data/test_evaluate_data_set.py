@@ -35,6 +35,7 @@ def test_pairs_are_scored_by_the_official_protocol(capsys: pytest.CaptureFixture
     home = tmp_path / "GOPRO_Large" / scene
     blur, sharp = (np.asarray(Image.open(home / side / "000047.png")) for side in ("blur", "sharp"))
     assert float(rows[0]["input_psnr"]) == float(rows[0]["psnr"]) == pytest.approx(psnr(blur, sharp))
+    assert {row["data_set"] for row in rows} == {"gopro test"}
     assert {row["protocol_hash"] for row in rows} == {get_protocol("gopro-rgb").hash}
     assert scores(capsys, tmp_path, "gopro", "--protocol", "y-uint8")["protocol"] == "y-uint8"
 
@@ -54,6 +55,26 @@ def test_blocks_of_matlab_files_are_scored(capsys: pytest.CaptureFixture[str], t
     assert (report["protocol"], report["n"]) == ("sidd-rgb", 6)
     assert report["input_psnr"] == pytest.approx(expected, abs=1e-4)
     assert "has no public targets" in run(capsys, tmp_path, "sidd", "--part", "benchmark", code=2)
+
+
+def test_pictures_that_a_model_was_trained_on_are_called_so(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for name in ("CBSD400", "CBSD68"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(np.zeros((24, 20, 3), np.uint8)).save(tmp_path / name / "1.png")
+    words = ["evaluate", "--root", str(tmp_path), "--strength", "0", "--degrade", "awgn:25", "--dataset"]
+    assert main([*words, "cbsd400", "--part", "train"]) == 0
+    assert "run-s.denoise was trained on pictures of BSDS500" in capsys.readouterr().err
+    assert main([*words, "cbsd68"]) == 0
+    assert "was trained on" not in capsys.readouterr().err
+
+
+def test_files_without_a_partner_are_told_of(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    home = trees.gopro(tmp_path)
+    (home / "test/GOPR0384_11_00/sharp/000047.png").unlink()
+    assert main(["evaluate", "--dataset", "gopro", "--root", str(tmp_path), "--strength", "0"]) == 0
+    told = capsys.readouterr().err
+    assert "1 picture without a partner left out; the first: " in told
+    assert "blur/000047.png" in told
 
 
 def test_clean_sets_need_a_degradation(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -49,7 +49,9 @@ def test_missing_frames_are_counted_by_scene(tmp_path: Path) -> None:
 def test_a_part_that_is_not_there_says_what_was_looked_for(tmp_path: Path) -> None:
     report = check(GOPRO, "train", tmp_path)
     assert (report.place, report.found) == (None, 0)
-    assert problems(report) == [("missing", "all 5 pairs: nothing matches train/{scene}/blur/{frame}.png")]
+    where = f"{tmp_path} or its folder {' or '.join(GOPRO.folders)}"
+    text = f"all 5 pairs: nothing matches train/{{scene}}/blur/{{frame}}.png in {where}"
+    assert problems(report) == [("missing", text)]
 
 
 def test_pictures_without_partner_are_named_and_count_as_missing(tmp_path: Path) -> None:
@@ -110,7 +112,13 @@ def test_missing_pairs_of_unknown_names_are_counted(tmp_path: Path) -> None:
     assert problems(check(get_data_set("rain13k"), "test100", tmp_path, quick=True)) == [
         ("missing", f"{home}: 97 of 98 pairs (their names are not known)")
     ]
-    assert not check(get_data_set("rain13k"), "train", tmp_path).problems  # how many there should be is not known
+    short = check(get_data_set("rain13k"), "train", tmp_path).problems
+    assert [problem.text for problem in short] == [f"{home}: 13,708 of 13,711 pairs (their names are not known)"]
+
+
+def test_a_part_is_whole_by_either_count_that_is_stated() -> None:
+    part = get_data_set("rain13k").part("train")
+    assert [part.whole(count) for count in (13_710, 13_711, 13_712, 13_713)] == [False, True, True, False]
 
 
 def test_matlab_files_are_checked(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from runir.config import to_plain
+from runir.errors import UsageError
 from runir.training.checkpoint import save_tensors
 from runir.training.network import build_network
 from runir.training.package import CardTexts, package_run
@@ -29,7 +30,9 @@ def run_folder(project: Path, name: str, *assignments: str, step: int = 8, **sta
 
 
 def packaged(project: Path, name: str, texts: CardTexts | None = None, tile: int = 16) -> Model:
-    return package_run(project / name, project / "models", tile=tile, overlap=None, texts=texts or CardTexts())
+    return package_run(
+        project / name, project / "models", tile=tile, overlap=None, texts=texts or CardTexts(), overwrite=True
+    )
 
 
 def start(path: Path) -> str:
@@ -109,7 +112,19 @@ def test_a_length_that_the_weights_do_not_say_is_the_checkpoints_or_unknown(proj
     assert (card.steps, card.gigapixels, card.training) == (8, 8.45e-6, "weights of step 8 of 12")
 
 
-@pytest.mark.parametrize(("task", "tile", "overlap"), [("lowlight", 256, 128), ("lowlight", 64, 32), ("photo", 64, 32)])
+@pytest.mark.parametrize(("task", "tile", "overlap"), [("lowlight", 256, 64), ("lowlight", 64, 32), ("photo", 64, 32)])
 def test_tiles_overlap_as_the_task_needs(task: str, tile: int, overlap: int, project: Path) -> None:
     run_folder(project, "run", f"task='{task}'")
     assert packaged(project, "run", tile=tile).card.overlap == overlap
+
+
+def test_a_model_that_is_there_is_replaced_only_when_that_is_asked_for(project: Path) -> None:
+    run_folder(project, "run")
+    card = packaged(project, "run").folder / "card.toml"
+    before = card.stat().st_mtime_ns
+    with pytest.raises(UsageError, match="run: holds a model already; use --overwrite"):
+        package_run(project / "run", project / "models", tile=16, overlap=None, texts=CardTexts())
+    assert card.stat().st_mtime_ns == before
+    (project / "file").write_text("")
+    with pytest.raises(UsageError, match="file: is a file, not a folder"):
+        package_run(project / "run", project / "file", tile=16, overlap=None, texts=CardTexts())

@@ -15,7 +15,7 @@ from runir.training.network import network_config
 from runir.training.norms import attach_norms
 from runir.training.plan import Plan, in_words, make_plan, on_gpus
 from runir.training.recipe import load_recipe
-from runir.training.survey import chosen_names, survey
+from runir.training.survey import chosen_names, shortfalls, survey
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 
@@ -64,6 +64,33 @@ def test_what_is_missing_is_said(project: Path, capsys: pytest.CaptureFixture[st
     assert "MISSING    no training folders; give --data DIR" in text
     assert "gopro train (2,103 pairs) is no store among the folders: runir data prepare gopro" in text
     assert "300,000, 314.2 Gpx: 92,000 of 64 x 128 x 128, 64,000 of 40 x 160 x 160" in text
+
+
+def test_a_dry_run_refuses_what_the_run_would(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["train", str(project / "tiny.toml"), "--data", str(project / "data"), "--dry-run", "--out"]
+    (project / "done").mkdir()
+    (project / "done" / "checkpoint.safetensors").write_bytes(b"")
+    assert main([*words, str(project / "done")]) == 1
+    assert f"MISSING    {project / 'done'}: holds a run already; add --resume" in capsys.readouterr().out
+    assert main([*words, str(project / "tiny.toml")]) == 1
+    assert "tiny.toml: is a file, not a folder; choose another --out" in capsys.readouterr().out
+
+
+def test_what_a_run_starts_without_is_said_and_no_hindrance(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    few = project / "few"
+    few.mkdir()
+    for name in ("p0.png", "p1.png"):
+        (few / name).write_bytes((project / "data" / name).read_bytes())
+    told = "fewer than 4 pictures: none are held out, so nothing is validated"
+    (project / "short.toml").write_text(
+        "".join(line for line in (project / "tiny.toml").open() if not line.startswith("held_out")), "utf-8"
+    )
+    words = ["train", str(project / "short.toml"), "--data", str(few), "--set", "data.held_out_count=2", "--dry-run"]
+    assert main(words) == 0
+    assert f"SHORT      {told}" in capsys.readouterr().out
+    recipe = load_recipe(project / "short.toml", ["data.held_out_count=2"])
+    assert [line.text for line in shortfalls(recipe, [few], frozenset())] == [told]
+    assert shortfalls(recipe, [few], frozenset(["p0.png"])) == []
 
 
 def test_an_unknown_data_set_in_a_recipe_is_refused(project: Path) -> None:

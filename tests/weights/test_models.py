@@ -123,7 +123,7 @@ def test_a_damaged_weight_file_is_refused(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    with pytest.raises(RunirError, match=r"model\.onnx: damaged.*reinstall"):
+    with pytest.raises(RunirError, match=r"model\.onnx: damaged.*export or fine-tune that model again"):
         Restorer(Model(MODELS[0].card, tmp_path / "m"))
     path.unlink()
     with pytest.raises(RunirError, match=r"model\.onnx: cannot be read"):
@@ -138,7 +138,13 @@ def test_a_damaged_card_is_refused(tmp_path: Path) -> None:
     assert read_toml(MODELS[0].folder / "card.toml")["name"] == MODELS[0].card.name
 
 
-def test_unknown_names_suggest_the_nearest() -> None:
+def test_unknown_names_suggest_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "net.pth").write_bytes(b"")
+    with pytest.raises(UsageError, match=r"run: holds no card\.toml; if it is a run, `runir export .*run --to DIR`"):
+        find_model(str(tmp_path / "run"))
+    with pytest.raises(UsageError, match=r"net\.pth: is a file; the folder of a model is needed"):
+        find_model(str(tmp_path / "net.pth"))
     with pytest.raises(UsageError, match=r"unknown model 'run-s\.denoize'; did you mean 'run-s\.denoise'"):
         find_model("run-s.denoize")
     assert [m.card.name for m in runir.list_models()] == sorted(m.card.name for m in MODELS)

@@ -18,15 +18,18 @@ AROUND = ((9, 0), (-9, 0), (0, 11), (0, -11), (9, 11), (-9, 11), (9, -11), (-9, 
 
 
 class Dot(NamedTuple):
-    """A method with both: seconds per megapixel, dB."""
+    """A method with both: seconds per megapixel, dB; how much shorter and longer single runs took."""
 
     method: Method
     seconds: float
     psnr: float
+    below: float
+    above: float
 
 
-def draw(results: Sequence[Result], title: str) -> bytes:
-    """A PNG: a dot for each method with PSNR and time, a dashed line for each with time alone.
+def draw(results: Sequence[Result], title: str, note: str = "") -> bytes:
+    """A PNG: a dot for each method with PSNR and time (a bar from its quickest run to its slowest), a dashed line for
+    each with time alone. note: stands under the title.
 
     Raises UsageError without Matplotlib.
     """
@@ -38,7 +41,11 @@ def draw(results: Sequence[Result], title: str) -> bytes:
     figure = Figure(figsize=(8, 5), dpi=150, layout="constrained")
     canvas: Any = FigureCanvasAgg(figure)
     axes = figure.subplots()
-    dots = [Dot(r.method, r.median, r.psnr) for r in results if r.psnr is not None and r.median is not None]
+    dots = [
+        Dot(r.method, r.median, r.psnr, r.median - min(r.seconds), max(r.seconds) - r.median)
+        for r in results
+        if r.psnr is not None and r.median is not None
+    ]
     axes.set_xscale("log")
     _scale(axes, results)
     for kind, (colour, marker) in STYLES.items():
@@ -53,11 +60,13 @@ def draw(results: Sequence[Result], title: str) -> bytes:
                 label=NAMES[kind],
                 zorder=3,
             )
+            spread = [[dot.below for dot in own], [dot.above for dot in own]]
+            axes.errorbar([d.seconds for d in own], [d.psnr for d in own], xerr=spread, fmt="none", ecolor=colour)
     _lines(axes, results)
     axes.set_xlabel("seconds per megapixel (fewer is better)")
     before = next((f", as it came {r.input_psnr:.2f}" for r in results if r.input_psnr is not None), "")
     axes.set_ylabel(f"PSNR in dB (more is better{before})")
-    axes.set_title(title)
+    axes.set_title(f"{title}\n{note}" if note else title, fontsize=9 if note else None)
     axes.grid(True, which="major", color="#dddddd")
     if dots:
         figure.legend(loc="outside lower center", ncols=len(STYLES), frameon=False)

@@ -12,7 +12,8 @@ from runir.benchmark.worker import SIDE
 HEAD = ("method", "weights", "engine", "parameters", "PSNR (dB)", "SSIM", "s/Mpx", "relative", "range", "peak MB")
 COLUMNS = (
     "method", "source", "kind", "engine", "parameters", "psnr", "ssim", "input_psnr", "input_ssim", "seconds_per_mpx",
-    "fastest", "slowest", "runs", "peak_bytes", "threads", "degradation", "seed", "protocol", "pictures", "error",
+    "fastest", "slowest", "runs", "peak_bytes", "threads", "busy", "degradation", "seed", "protocol", "pictures",
+    "error",
 )  # fmt: skip
 
 
@@ -77,19 +78,25 @@ def markdown(
     lines = [
         f"# {setting.degradation} on {data}",
         "",
-        f"{count} picture{'s' * (count != 1)}, protocol {setting.protocol}, seed {setting.seed}; {setting.threads} "
-        f"threads on the CPU. {machine}.",
+        f"{counted(count, 'picture')}, protocol {setting.protocol}, seed {setting.seed}; "
+        f"{counted(setting.threads, 'thread')} on the CPU. {machine}.",
         "",
         table(results),
         "",
-        *_notes(results, setting.degradation, left_out),
+        *_notes(results, setting, left_out),
     ]
     return "\n".join([*lines, *(["", f"![PSNR against time]({plot})"] if plot else [])]) + "\n"
 
 
-def _notes(results: Sequence[Result], degradation: str, left_out: Mapping[str, str]) -> list[str]:
-    kinds = {result.method.kind for result in results}
-    notes = [
+def counted(count: int, what: str) -> str:
+    """Such as "1 thread" or "2 threads"."""
+    return f"{count} {what}{'s' * (count != 1)}"
+
+
+def _notes(results: Sequence[Result], setting: Setting, left_out: Mapping[str, str]) -> list[str]:
+    kinds, degradation = {result.method.kind for result in results}, setting.degradation
+    notes = [f"Not a quiet machine: {setting.disturbed}."] if setting.disturbed else []
+    notes += [
         f"s/Mpx: seconds per megapixel, the median of the runs on one picture of {SIDE} x {SIDE} pixels made from the "
         "first one, after a run that does not count. Peak MB: of the method's process on that picture, Python and its "
         "libraries included."
@@ -128,7 +135,8 @@ def as_csv(results: Sequence[Result], setting: Setting) -> str:
                 "ssim": result.ssim, "input_psnr": result.input_psnr, "input_ssim": result.input_ssim,
                 "seconds_per_mpx": result.median, "fastest": min(result.seconds, default=None),
                 "slowest": max(result.seconds, default=None), "runs": len(result.seconds),
-                "peak_bytes": result.peak_bytes, "threads": setting.threads, "degradation": setting.degradation,
+                "peak_bytes": result.peak_bytes, "threads": setting.threads,
+                "busy": setting.busy, "degradation": setting.degradation,
                 "seed": setting.seed, "protocol": setting.protocol, "pictures": len(setting.files),
                 "error": result.error,
             }

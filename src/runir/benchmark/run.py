@@ -20,18 +20,28 @@ from runir.errors import RunirError
 from runir.images import open_picture
 from runir.inference.foreign import TILE
 
+QUIET = 0.5  # processors of other programs that do not matter
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What all methods share. files: clean pictures. degradation, protocol: names. threads: processors to use."""
+    """What all methods share. files: clean pictures. degradation, protocol: names. threads: processors to use. busy:
+    processors that other programs keep busy as the run begins; None: unknown."""
 
     files: tuple[Path, ...]
     degradation: str
     protocol: str
     seed: int
     threads: int
+    busy: float | None = None
+
+    @property
+    def disturbed(self) -> str:
+        """What that does to the times, in words; nothing on a quiet machine."""
+        if self.busy is None or self.busy <= QUIET:
+            return ""
+        return f"other programs kept {self.busy:.1f} processors busy; the times are too long and do not compare"
 
 
 @dataclass(frozen=True, slots=True)

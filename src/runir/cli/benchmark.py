@@ -12,7 +12,7 @@ from runir.benchmark import Result, Setting, choose_methods, compare_methods
 from runir.benchmark.machine import describe_machine, other_load
 from runir.benchmark.pictures import shipped_pictures
 from runir.benchmark.plot import draw
-from runir.benchmark.report import as_csv, markdown, table
+from runir.benchmark.report import as_csv, counted, markdown, table
 from runir.benchmark.run import Moment
 from runir.degradations import parse_degradation
 from runir.errors import UsageError
@@ -54,13 +54,13 @@ def run(options: argparse.Namespace) -> int:
     for name in (REPORT, CSV, PLOT):
         check_free(options.out / name, overwrite=True)
     protocol = "awgn-rgb" if degradation.name.startswith("awgn:") else "rgb"
-    setting = Setting(files, degradation.name, protocol, options.seed, options.threads or available_threads())
+    threads = options.threads or available_threads()
+    setting = Setting(files, degradation.name, protocol, options.seed, threads, other_load())
     data = options.data.resolve().name if options.data is not None else "the pictures that come with runir"
     for name, reason in left_out.items():
         print(f"left out: {name}, which {reason}", file=sys.stderr)
-    busy = other_load()
-    if busy is not None and busy > 0.5:
-        print(f"note: other programs keep {busy:.1f} processors busy; the times will be too long", file=sys.stderr)
+    if setting.disturbed:
+        print(f"note: {setting.disturbed}", file=sys.stderr)
     results = compare_methods(methods, setting, Log(sys.stderr, len(files)))
     written = _write(options.out, results, setting, data, left_out)
     print(table(results))
@@ -71,7 +71,8 @@ def run(options: argparse.Namespace) -> int:
 def _write(out: Path, results: list[Result], setting: Setting, data: str, left_out: dict[str, str]) -> list[Path]:
     texts: dict[str, bytes] = {}
     try:
-        texts[PLOT] = draw(results, f"{setting.degradation} on {data}, {setting.threads} threads")
+        title = f"{setting.degradation} on {data}, {counted(setting.threads, 'thread')}"
+        texts[PLOT] = draw(results, title, setting.disturbed)
     except UsageError as error:
         print(f"note: {error}", file=sys.stderr)
         (out / PLOT).unlink(missing_ok=True)  # it would be that of another run

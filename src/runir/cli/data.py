@@ -133,7 +133,7 @@ def _show(data_set: DataSet, here: Counts | None) -> None:
     print(f"  folder    {', '.join(data_set.folders)}, below --root, or --root itself")
     for part in data_set.parts:
         what = "pairs" if part.paired else "clean pictures" if part.clean else "pictures without targets"
-        print(f"  {part.name:<10}{_short(part, here).removeprefix(part.name).strip()} {what}, {_sizes(part)}")
+        print(f"  {part.name:<10} {_short(part, here).removeprefix(part.name).strip()} {what}, {_sizes(part)}")
         for layout in part.layouts:
             print(f"            {' and '.join(p for p in (layout.degraded, layout.target) if p)}")
         if part.protocol:
@@ -210,6 +210,8 @@ def _print_common(common: Common) -> None:
     print(f"warning: {both} share {pictures(common.shared)}: {known.why}")
     for ours, theirs in common.examples:
         print(f"  {printable(ours)} = {printable(theirs)}")
+    if common.shared > len(common.examples):
+        print("  ...")
 
 
 def _plain_report(data_set: DataSet, reports: list[PartReport], compared: Comparison) -> dict[str, Any]:
@@ -241,7 +243,7 @@ def _prepare(data_set: DataSet, options: argparse.Namespace) -> int:
     )
     if not options.json:
         print(f"{data_set.name} {part.name}: {size}", flush=True)
-        if part.count is not None and len(items) != part.count:
+        if part.count is not None and not part.whole(len(items)):
             print(f"warning: {part.count:,} {what} belong in it; see `runir data verify {data_set.name}`", flush=True)
         _print_known(data_set, part)
     done = False

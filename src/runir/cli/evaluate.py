@@ -48,6 +48,10 @@ def run(options: argparse.Namespace) -> int:
     restorer = build_restorer(options.model or job.model, options)
     for note in job.notes:
         print(f"note: {note}", file=sys.stderr)
+    seen = job.trained_on(restorer.card.training_data)
+    if seen:
+        what = f"{restorer.card.name} was trained on pictures of {seen}"
+        print(f"note: {what}: no score on them says how it does on others", file=sys.stderr)
     watch = scored.Watch()
 
     def restore(picture: NDArray[Any]) -> NDArray[np.float32]:
@@ -59,7 +63,13 @@ def run(options: argparse.Namespace) -> int:
     finally:
         watch.close()
     if options.csv is not None:
-        report.write_csv(options.csv, model=restorer.card.name, strength=options.strength, tta=options.tta)
+        report.write_csv(
+            options.csv,
+            data_set=job.data_set or "",
+            model=restorer.card.name,
+            strength=options.strength,
+            tta=options.tta,
+        )
     if options.json:
         _print_json(report, job, options, restorer, watch.failures)
     else:

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runir.api import model_of
+from runir.batch.text import pictures
 from runir.data.blocks import Source, read_source
-from runir.data.catalogue import get_data_set
-from runir.data.dataset import DataSet, Item, find_part
+from runir.data.catalogue import DATA_SETS, get_data_set
+from runir.data.dataset import DataSet, Item, Part, find_part
 from runir.data.degrade import to_unit
 from runir.degradations import Degradation, parse_degradation
 from runir.errors import UsageError
@@ -45,7 +46,7 @@ _WAYS = "--clean DIR --degrade SPEC, or --input DIR --target DIR, or --dataset N
 class Job:
     """What to score. task: of the model to take where none is named; data_set: "gopro test", or None; notes: to print.
 
-    clean or pairs is None.
+    clean or pairs is None. seen: names of these pictures where they are meant to train on.
     """
 
     protocol: Protocol
@@ -56,6 +57,11 @@ class Job:
     folders: tuple[Path, Path] | None = None
     data_set: str | None = None
     notes: tuple[str, ...] = ()
+    seen: tuple[str, ...] = ()
+
+    def trained_on(self, training_data: str) -> str | None:
+        """The name by which a card says that a model was trained on these pictures, or on some of them."""
+        return next((name for name in self.seen if name in training_data), None)
 
     @property
     def model(self) -> str:
@@ -132,23 +138,33 @@ def _of_data_set(data_set: DataSet, options: argparse.Namespace, degradation: De
         raise UsageError(f"evaluate: {what} holds clean pictures; say what is done to them, such as --degrade awgn:25")
     if part.paired and degradation is not None:
         raise UsageError(f"evaluate: {what} holds pairs, which are degraded already: leave --degrade out")
-    items = find_part(data_set, part, options.root).items
+    found = find_part(data_set, part, options.root)
+    items = found.items
     if not items:
         remedy = f"runir data verify {data_set.name} --root {options.root} says what is looked for"
         raise UsageError(f"{options.root}: {what} is not there; {remedy}")
-    notes = _incomplete(what, len(items), part.count)
+    notes = _incomplete(what, len(items), part)
+    if found.lonely:
+        notes += (f"{pictures(len(found.lonely))} without a partner left out; the first: {found.lonely[0]}",)
+    seen = _other_names(data_set) if part.role == "train" else ()
     own = "awgn-rgb" if _gaussian(degradation) else "rgb" if degradation else part.protocol
     protocol = get_protocol(options.protocol or own or "rgb")
     if degradation is not None:
         files = [item.clean for item in items if isinstance(item.clean, Path)]
-        return Job(protocol, _task(degradation), degradation, clean=files, data_set=what, notes=notes)
-    return Job(protocol, data_set.task, pairs=_pairs(items), data_set=what, notes=notes)
+        return Job(protocol, _task(degradation), degradation, clean=files, data_set=what, notes=notes, seen=seen)
+    return Job(protocol, data_set.task, pairs=_pairs(items), data_set=what, notes=notes, seen=seen)
 
 
-def _incomplete(what: str, found: int, count: int | None) -> tuple[str, ...]:
-    if count is None or found == count:
+def _incomplete(what: str, found: int, part: Part) -> tuple[str, ...]:
+    if part.count is None or part.whole(found):
         return ()
-    return (f"{what} has {count:,} pictures, here are {found:,}: the scores do not compare with published ones",)
+    return (f"{what} has {part.count:,} pictures, here are {found:,}: the scores do not compare with published ones",)
+
+
+def _other_names(data_set: DataSet) -> tuple[str, ...]:
+    """What cards call the pictures of this data set: its own names, and those of data sets that it was drawn from."""
+    known = {name for one in DATA_SETS.values() for name in one.folders if name in data_set.source}
+    return (*data_set.folders, *sorted(known))
 
 
 def _pairs(items: Sequence[Item]) -> list[tuple[str, Source, Source]]:

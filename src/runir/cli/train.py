@@ -54,7 +54,7 @@ def _train(options: argparse.Namespace) -> int:
     from runir.training.recipe import load_recipe
     from runir.training.run import run_training
 
-    out = options.out or Path("runs") / load_recipe(options.recipe, options.assignments).name
+    out = _run_folder(options, load_recipe(options.recipe, options.assignments).name)
     weights = run_training(options.recipe, options.data, out, options.assignments, options.resume)
     print(f"weights: {weights}\nnext: runir export {out} --to DIR")
     return 0
@@ -86,16 +86,21 @@ def _dry_run(options: argparse.Namespace) -> int:
 
         recipe = load_recipe(options.recipe, options.assignments)
         folders = options.data or [Path(folder) for folder in recipe.data.folders]
-        listed = held_out_names(recipe, options.recipe)
+        listed, out = held_out_names(recipe, options.recipe), _run_folder(options, recipe.name)
     else:
-        from runir.training.fine_tune import HOURS, fine_tuning_recipe
+        from runir.training.fine_tune import HOURS, RUN, fine_tuning_recipe
 
-        folders, listed = options.data, frozenset()
+        folders, listed, out = options.data, frozenset(), _tuned_folder(options)
         hours = HOURS if options.hours is None else options.hours
-        recipe = fine_tuning_recipe(options.start, folders, _tuned_folder(options), hours, options.assignments)
-    plan = make_plan(recipe, folders, listed)
+        recipe = fine_tuning_recipe(options.start, folders, out, hours, options.assignments)
+        out /= RUN
+    plan = make_plan(recipe, folders, listed, out)
     print(in_words(plan))
     return 0 if plan.ready else 1
+
+
+def _run_folder(options: argparse.Namespace, name: str) -> Path:
+    return options.out or Path("runs") / name
 
 
 def _tuned_folder(options: argparse.Namespace) -> Path:

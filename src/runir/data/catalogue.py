@@ -135,9 +135,10 @@ _RAIN13K = DataSet(
         Part(
             name="train",
             role="train",
-            count=None,
+            count=13_711,
+            or_count=13_712,
             layouts=_in_and_out("train/Rain13K/", "Rain13K/") + _in_and_out("train/", "", generic=True),
-            note="papers say 13,712 pairs, others count 13,711",
+            note="papers say 13,712 pairs, others count 13,711; either is taken for complete",
         ),
         _rain("Rain100H", 100, "heavy rain on BSD pictures (Yang et al., CVPR 2017)", _BSDS_SIZES),
         _rain("Rain100L", 100, "light rain on the same pictures as Rain100H", _BSDS_SIZES),
@@ -208,12 +209,13 @@ def _awgn(
     note: str = "",
     names: tuple[str, ...] = (),
     patterns: tuple[str, ...] = ("{name}.*",),
+    also: tuple[str, ...] = (),
     train: bool = False,
 ) -> DataSet:
     part = Part(name="train" if train else "test", role="train" if train else "test", count=count, sizes=sizes,
                 layouts=_clean(*patterns, generic=True), names=names, protocol="awgn-rgb", note=note)  # fmt: skip
     return DataSet(name=name, title=title, task="denoise", source=source, page=page, licence=licence,
-                   folders=(title,), parts=(part,))  # fmt: skip
+                   folders=(title, *also), parts=(part,))  # fmt: skip
 
 
 _BSDS_PAGE = "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/resources.html"
@@ -260,9 +262,9 @@ _KNOWN = (
           names=tuple(f"kodim{k:02d}" for k in range(1, 25)),
           note="FFDNet and many after it score crops of 500 x 500, others the whole pictures: do not compare the two"),
     _awgn("mcmaster", "McMaster", 18, ((500, 500),), "https://www4.comp.polyu.edu.hk/~cslzhang/CDM_Dataset.htm",
-          "Zhang et al., Journal of Electronic Imaging 2011"),
+          "Zhang et al., Journal of Electronic Imaging 2011", also=("McM",)),
     _awgn("urban100", "Urban100", 100, None, "https://github.com/jbhuang0604/SelfExSR", "Huang et al., CVPR 2015",
-          patterns=("image_SRF_2/{name}_HR.png", "HR/{name}.png", "{name}.png")),
+          patterns=("image_SRF_2/{name}_HR.png", "image_SRF_4/{name}_HR.png", "HR/{name}.png", "{name}.png")),
     DataSet(
         name="div2k",
         title="DIV2K",

@@ -19,6 +19,7 @@ class Part:
     """One part of a data set, such as its training pairs.
 
     name: "train", "test", "rain100h", ... role: what it is for. count: pairs (or clean pictures) in it; None: unknown.
+    or_count: another count that is stated of it.
     sizes: (width, height) that occur; None: unknown, or many. longest: of the sides, where all pictures share it.
     layouts: arrangements that are known, the official one first. groups: the first field of the layout -> count, where
     these are known; names: values of the last field, where these are known. protocol: how it is scored. note: what a
@@ -35,6 +36,11 @@ class Part:
     names: tuple[str, ...] = ()
     protocol: str | None = None
     note: str = ""
+    or_count: int | None = None
+
+    def whole(self, found: int) -> bool:
+        """Whether so many are all of it, as far as that is known."""
+        return self.count is None or found in (self.count, self.or_count)
 
     @property
     def paired(self) -> bool:
@@ -129,7 +135,8 @@ def find_part(data_set: DataSet, part: Part, root: Path) -> Found:
 def require_root(root: Path) -> None:
     """Raise UsageError where there is no such folder."""
     if not root.is_dir():
-        raise UsageError(f"{root}: no such folder; give --root the folder that holds the data sets")
+        what = "is not a folder" if root.exists() else "no such folder"
+        raise UsageError(f"{root}: {what}; give --root the folder that holds the data sets")
 
 
 def _names(data_set: DataSet) -> set[str]:

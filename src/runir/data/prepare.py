@@ -90,7 +90,11 @@ def write_store(
 def _begin(index: Index, folder: Path, overwrite: bool) -> Path:
     """The unfinished file, made if need be, with its plan beside it."""
     plan, begun = folder / (INDEX_FILE + UNFINISHED), folder / (DATA_FILE + UNFINISHED)
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder}: is a file, not a folder; choose another --out")
     folder.mkdir(parents=True, exist_ok=True)
+    if any(not file.name.startswith((INDEX_FILE, DATA_FILE)) for file in folder.iterdir()):
+        raise UsageError(f"{folder}: holds other files; choose another --out")
     if begun.exists() and plan.exists() and read_index(plan) != index:
         if not overwrite:
             what = "holds an unfinished store of other pictures or sizes"

@@ -55,7 +55,8 @@ class Index:
         if self.format != FORMAT:
             raise UsageError(f"format {self.format!r} is not {FORMAT!r}; prepare it again")
         if self.patch < 1 or not 0 <= self.overlap < self.patch:
-            raise UsageError("patch must be positive, and overlap less than patch")
+            what = f"patch {self.patch} and overlap {self.overlap}"
+            raise UsageError(f"{what}: patch must be positive, and overlap less than patch")
 
     @property
     def sides(self) -> int:

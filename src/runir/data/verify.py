@@ -68,7 +68,10 @@ def check_part(
         found = find_part(data_set, part, root)
     except RunirError as error:  # a MATLAB file, or SciPy to read it is not installed: other parts may do without
         return PartReport(part, None, 0, (Problem("unreadable", str(error)),))
-    problems = [*_missing(found), *(Problem("unpaired", f"{path}: has no partner") for path in found.lonely)]
+    problems = [
+        *_missing(found, data_set, root),
+        *(Problem("unpaired", f"{path}: has no partner") for path in found.lonely),
+    ]
     if found.items:
         problems += dict.fromkeys(_check_items(found, quick, watch))  # one line for all blocks of a MATLAB file
     return PartReport(part, found.place, len(found.items), tuple(problems))
@@ -78,12 +81,13 @@ def _what(part: Part) -> str:
     return "pairs" if part.paired else "pictures"
 
 
-def _missing(found: Found) -> Iterator[Problem]:
+def _missing(found: Found, data_set: DataSet, root: Path) -> Iterator[Problem]:
     part = found.part
     if not found.items and not found.lonely:
         expected = " or ".join(p for layout in part.layouts[:2] for p in (layout.degraded or layout.target,) if p)
         count = f"all {part.count:,} {_what(part)}" if part.count else f"the {_what(part)}"
-        yield Problem("missing", f"{count}: nothing matches {expected}")
+        where = f"{root} or its folder {' or '.join(data_set.folders)}"
+        yield Problem("missing", f"{count}: nothing matches {expected} in {where}")
         return
     if part.groups:
         yield from _missing_by_group(found)
@@ -93,10 +97,10 @@ def _missing(found: Found) -> Iterator[Problem]:
         for name in part.names:
             if name.casefold() not in have:
                 yield Problem("missing", f"{found.place}: {_shown(found, name)}")
-    elif part.count is not None and len(found.items) < part.count:
+    elif part.count is not None and not part.whole(len(found.items)) and len(found.items) < part.count:
         short = f"{part.count - len(found.items):,} of {part.count:,} {_what(part)}"
         yield Problem("missing", f"{found.place}: {short} (their names are not known)")
-    if part.count is not None and len(found.items) > part.count:
+    if part.count is not None and not part.whole(len(found.items)) and len(found.items) > part.count:
         yield Problem("too many", f"{found.place}: {len(found.items):,} {_what(part)}, {part.count:,} belong here")
 
 

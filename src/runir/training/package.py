@@ -27,7 +27,7 @@ from runir.weights.card import UNSTATED, ModelCard, read_card, write_card
 from runir.weights.registry import CARD, EFFECTIVE_RECIPE, Model
 
 VIEWS = {"derain": 2, "lowlight": 2}  # tasks whose tiles differ visibly unless they share statistics: ModelCard.views
-OVERLAP = {"lowlight": 128}  # pixels that neighbouring tiles share, for tasks that need more than usual
+OVERLAP = {"lowlight": 64}  # pixels that neighbouring tiles share, for tasks that need more than usual
 USUAL_OVERLAP = 32
 KINDS = {"clean": "pictures", "pairs": "pairs", "both": "pictures and pairs"}  # of recipes, in words
 
@@ -43,9 +43,21 @@ class CardTexts:
     training: str = UNSTATED
 
 
-def package_run(run: Path, to: Path, *, tile: int, overlap: int | None, texts: CardTexts) -> Model:
-    """Export the averaged weights of a run folder into to/NAME; see `package`."""
-    return package(run, lambda recipe: to / recipe.name, tile=tile, overlap=overlap, texts=texts)
+def package_run(
+    run: Path, to: Path, *, tile: int, overlap: int | None, texts: CardTexts, overwrite: bool = False
+) -> Model:
+    """Export the averaged weights of a run folder into to/NAME; see `package`. Raises UsageError for a model that is
+    there already, unless `overwrite`."""
+
+    def place_of(recipe: Recipe) -> Path:
+        folder = to / recipe.name
+        if to.exists() and not to.is_dir():
+            raise UsageError(f"{to}: is a file, not a folder; choose another --to")
+        if (folder / CARD).exists() and not overwrite:
+            raise UsageError(f"{folder}: holds a model already; use --overwrite or choose another --to")
+        return folder
+
+    return package(run, place_of, tile=tile, overlap=overlap, texts=texts)
 
 
 def package(

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import torch
 
+from runir.errors import UsageError
 from runir.models.complexity import macs_per_pixel, parameters
 from runir.models.run import RUN
 from runir.training.costs import GPU, GPUS, Costs, measure
@@ -16,6 +17,7 @@ from runir.training.loop import hardware_precision
 from runir.training.network import network_config
 from runir.training.recipe import Recipe
 from runir.training.schedule import phase_ends, pixels_between
+from runir.training.session import check_run_folder
 from runir.training.survey import Line, survey
 
 SIDE = 256  # of the picture whose MACs are counted
@@ -53,9 +55,9 @@ class Plan:
         return next((n for n in able if self.costs.memory(self.at_once(n)) <= memory), None)
 
 
-def make_plan(recipe: Recipe, folders: Sequence[Path], listed: frozenset[str]) -> Plan:
-    """Count and look. listed: names that the recipe's list holds out. Raises UsageError for an unknown preset; what is
-    wrong with folders is in the plan."""
+def make_plan(recipe: Recipe, folders: Sequence[Path], listed: frozenset[str], out: Path | None = None) -> Plan:
+    """Count and look. listed: names that the recipe's list holds out. out: the run folder. Raises UsageError for an
+    unknown preset; what is wrong with folders is in the plan."""
     config = network_config(recipe)
     with torch.device("meta"):
         network = RUN(config)
@@ -63,7 +65,13 @@ def make_plan(recipe: Recipe, folders: Sequence[Path], listed: frozenset[str]) -
         recipe.precision == "auto" and (recipe.schedule.steps is not None or hardware_precision() == "bf16")
     )
     costs = measure(recipe, config, parameters(network), macs_per_pixel(network, SIDE), half)
-    return Plan(recipe, costs, half, tuple(survey(recipe, folders, listed)))
+    lines = survey(recipe, folders, listed)
+    try:
+        if out is not None:
+            check_run_folder(out)
+    except UsageError as error:
+        lines.append(Line(str(error), wrong=True))
+    return Plan(recipe, costs, half, tuple(lines))
 
 
 def in_words(plan: Plan) -> str:
@@ -77,9 +85,13 @@ def in_words(plan: Plan) -> str:
         f"steps      {_steps(plan)}",
         f"optimiser  {optim.optimiser}, peak rate {rate}, average {optim.ema:g}; loss {recipe.loss.name}; "
         f"{'bf16' if plan.half else 'float32'}",
-        *(f"{'MISSING' if line.wrong else 'data':<10} {line.text}" for line in plan.data),
+        *(f"{_tag(line):<10} {line.text}" for line in plan.data),
     ]
     return "\n".join([*lines, *(_estimates(plan) if plan.pixels is not None else [_here(plan)])])
+
+
+def _tag(line: Line) -> str:
+    return "MISSING" if line.wrong else "SHORT" if line.short else "data"
 
 
 def _steps(plan: Plan) -> str:

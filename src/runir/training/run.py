@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +18,8 @@ from runir.training.folders import load_data
 from runir.training.loop import Trainer
 from runir.training.network import build_network
 from runir.training.recipe import Recipe, load_recipe
-from runir.training.session import CHECKPOINT, SCORES, WEIGHTS, Session
-from runir.training.survey import held_out_of
+from runir.training.session import CHECKPOINT, SCORES, WEIGHTS, Session, check_run_folder
+from runir.training.survey import held_out_of, shortfalls
 
 RECIPE = "recipe.toml"
 HELD_OUT = "held_out.txt"
@@ -83,13 +84,14 @@ def held_out_names(recipe: Recipe, recipe_path: Path) -> frozenset[str]:
 
 def train_recipe(recipe: Recipe, held_out: frozenset[str], folders: Sequence[Path], out: Path) -> Path:
     """Train a fresh run on these folders; see run_training."""
-    if (out / CHECKPOINT).exists():
-        raise UsageError(f"{out}: holds a run already; add --resume to go on with it, or choose another --out")
+    check_run_folder(out)
     held_out = held_out_of(recipe, folders, held_out)
     network = build_network(recipe)  # first, since it is quick to tell what is wrong
     source, data = load_data(recipe, held_out, folders, out / KERNELS)
     trainer = Trainer(recipe, network, source)
     if trainer.accelerator.is_main_process:
+        for line in shortfalls(recipe, folders, held_out):
+            print(f"note: {line.text}", file=sys.stderr)
         trainer.recipe = _prepare(recipe, held_out, folders, out)
     session = Session(trainer, data, out)
     return _train(session)

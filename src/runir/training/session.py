@@ -30,6 +30,14 @@ WEIGHTS = "weights.safetensors"
 SCORES = "validation.csv"
 
 
+def check_run_folder(out: Path) -> None:
+    """Raise UsageError where a new run cannot begin: a file, or the folder of another run."""
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out}: is a file, not a folder; choose another --out")
+    if (out / CHECKPOINT).exists():
+        raise UsageError(f"{out}: holds a run already; add --resume to go on with it, or choose another --out")
+
+
 @dataclass
 class Best:
     """The best validation so far. mean: PSNR over the groups; waited: validations since."""

@@ -23,10 +23,11 @@ LEAST = 2  # and then at least so many
 
 
 class Line(NamedTuple):
-    """One line about a folder; wrong: whether training would refuse it."""
+    """One line about a folder; wrong: whether training would refuse it; short: whether something lacks."""
 
     text: str
     wrong: bool = False
+    short: bool = False
 
 
 def chosen_names(names: Iterable[str], most: int) -> frozenset[str]:
@@ -93,7 +94,16 @@ def survey(recipe: Recipe, folders: Sequence[Path], listed: frozenset[str]) -> l
             blurs_of(build_degrade(recipe.data.degradation))
         except UsageError as error:
             lines.append(Line(str(error), wrong=True))
-    return lines + [_look_for(name, folders) for name in recipe.data.sets]
+    return [*lines, *shortfalls(recipe, folders, held_out, every=True)]
+
+
+def shortfalls(recipe: Recipe, folders: Sequence[Path], held_out: frozenset[str], *, every: bool = False) -> list[Line]:
+    """What a run starts without, though its recipe means it to be there: parts of public data sets, pictures for
+    validation. every: also lines about what is there."""
+    lines = [_look_for(name, folders) for name in recipe.data.sets]
+    if recipe.data.held_out_count and not held_out:
+        lines.append(Line(f"fewer than {FEWEST} pictures: none are held out, so nothing is validated", short=True))
+    return [line for line in lines if every or line.short]
 
 
 def _look_for(name: str, folders: Sequence[Path]) -> Line:
@@ -105,7 +115,7 @@ def _look_for(name: str, folders: Sequence[Path]) -> Line:
         index = read_index(folder / INDEX_FILE)
         if [index.data_set, index.part] == words:
             have = len(index.pictures)
-            return Line(f"{name}: {have:,} of {count}", wrong=part.count is not None and have < part.count)
+            return Line(f"{name}: {have:,} of {count}", short=part.count is not None and have < part.count)
     where = f"runir data prepare {words[0]} --part {words[-1]} --root DIR, then --data DIR/{'-'.join(words)}.store"
     # Folders of another arrangement may hold the same pictures, so this alone does not keep a run from starting.
     return Line(f"{name} ({count} {'pairs' if part.paired else 'pictures'}) is no store among the folders: {where}")

@@ -57,10 +57,14 @@ def _checked(path: Path, expected: str) -> bytes:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise RunirError(f"{path}: cannot be read ({error.strerror}); reinstall runir") from error
+        raise RunirError(f"{path}: cannot be read ({error.strerror}); {_remedy(path)}") from error
     if hashlib.sha256(data).hexdigest() != expected:
-        raise RunirError(f"{path}: damaged (its checksum is not the one on its card); reinstall runir")
+        raise RunirError(f"{path}: damaged (its checksum is not the one on its card); {_remedy(path)}")
     return data
+
+
+def _remedy(path: Path) -> str:
+    return "reinstall runir" if HOME in path.parents else "export or fine-tune that model again"
 
 
 @cache
@@ -86,4 +90,8 @@ def find_model(name: str, home: Path = HOME) -> Model:
         return models[name]
     if (folder / CARD).is_file():
         return Model(read_card(folder / CARD), folder)
+    if folder.is_dir():
+        raise UsageError(f"{name}: holds no {CARD}; if it is a run, `runir export {name} --to DIR` makes a model of it")
+    if folder.is_file():
+        raise UsageError(f"{name}: is a file; the folder of a model is needed, as `runir export` makes it")
     raise UsageError(f"unknown model {name!r}; {nearest(name, list(models))}")

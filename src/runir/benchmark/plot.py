@@ -13,6 +13,7 @@ from runir.errors import UsageError
 STYLES = {"runir": ("#1f6fb4", "o"), "classical": ("#2c8a4b", "s"), "checkpoint": ("#c4611a", "D")}
 NAMES = {"runir": "runir", "classical": "classical, told sigma", "checkpoint": "other networks"}
 GRAY = "#777777"
+BAR = 2.0  # pixels above and below the bar of a method's runs that no name should cover
 AROUND = ((9, 0), (-9, 0), (0, 11), (0, -11), (9, 11), (-9, 11), (9, -11), (-9, -11), (0, 24), (0, -24))
 """Places for a label, in points from its dot, best first."""
 
@@ -105,8 +106,13 @@ def _lines(axes: Any, results: Sequence[Result]) -> None:
 
 
 def _label(renderer: Any, axes: Any, dots: Sequence[Dot]) -> None:
-    """Each name beside its dot, where it covers no other name and no dot."""
+    """Each name beside its dot, where it covers no other name, dot or bar."""
+    from matplotlib.transforms import Bbox
+
     taken = [text.get_window_extent(renderer) for text in axes.texts]
+    for dot in dots:
+        ends = axes.transData.transform([(dot.seconds - dot.below, dot.psnr), (dot.seconds + dot.above, dot.psnr)])
+        taken.append(Bbox([ends[0] - (0, BAR), ends[1] + (0, BAR)]))
     spots = [axes.transData.transform((dot.seconds, dot.psnr)) for dot in dots]
     for dot in sorted(dots, key=lambda dot: dot.seconds):
         options: list[tuple[int, int, Any, Any]] = []

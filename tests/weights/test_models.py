@@ -143,7 +143,7 @@ def test_unknown_names_suggest_the_nearest(tmp_path: Path) -> None:
     (tmp_path / "net.pth").write_bytes(b"")
     with pytest.raises(UsageError, match=r"run: holds no card\.toml; if it is a run, `runir export .*run --to DIR`"):
         find_model(str(tmp_path / "run"))
-    with pytest.raises(UsageError, match=r"net\.pth: is a file; the folder of a model is needed"):
+    with pytest.raises(UsageError, match=r"net\.pth: is a file; a model is a folder"):
         find_model(str(tmp_path / "net.pth"))
     with pytest.raises(UsageError, match=r"unknown model 'run-s\.denoize'; did you mean 'run-s\.denoise'"):
         find_model("run-s.denoize")

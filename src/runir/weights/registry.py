@@ -93,5 +93,6 @@ def find_model(name: str, home: Path = HOME) -> Model:
     if folder.is_dir():
         raise UsageError(f"{name}: holds no {CARD}; if it is a run, `runir export {name} --to DIR` makes a model of it")
     if folder.is_file():
-        raise UsageError(f"{name}: is a file; the folder of a model is needed, as `runir export` makes it")
+        more = "restore, evaluate and benchmark also take checkpoints (.pth, .safetensors)"
+        raise UsageError(f"{name}: is a file; a model is a folder, as `runir export` makes it; {more}")
     raise UsageError(f"unknown model {name!r}; {nearest(name, list(models))}")

@@ -83,6 +83,15 @@ def with_colours(iprp: bytes, item: int, head: bytes, matrix: int) -> bytes:
 
 def _meta(file: BinaryIO) -> bytes:
     """The content of the meta box. Raises ValueError when there is none, or one too large to be meant."""
+    meta = content_of(file, b"meta", _LARGEST_META)
+    if not meta:
+        raise ValueError("no meta box")
+    return meta
+
+
+def content_of(file: BinaryIO, wanted: bytes, largest: int) -> bytes:
+    """Return what the first box of this name in a file holds; nothing where there is none, or one too large to be
+    meant."""
     place, end = 0, file.seek(0, io.SEEK_END)
     while place + 8 <= end:
         file.seek(place)
@@ -91,12 +100,12 @@ def _meta(file: BinaryIO) -> bytes:
         if size == 1:
             size, head = int.from_bytes(file.read(8), "big"), 16
         size = size or end - place
-        if size < head or (name == b"meta" and size > _LARGEST_META):
+        if size < head or (name == wanted and size > largest):
             break
-        if name == b"meta":
+        if name == wanted:
             return file.read(size - head)
         place += size
-    raise ValueError("no meta box")
+    return b""
 
 
 def _halves(iprp: bytes) -> tuple[bytes, bytes]:

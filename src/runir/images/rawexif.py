@@ -10,7 +10,7 @@ import struct
 from typing import BinaryIO
 
 from runir.images import ifd, metadata
-from runir.images.boxes import boxes
+from runir.images.boxes import boxes, content_of
 from runir.images.skeleton import EXIF_IN_JPEG, jpeg_segments
 
 _RAF = b"FUJIFILMCCD-RAW"
@@ -50,7 +50,7 @@ def _from_preview(file: BinaryIO) -> bytes | None:
 
 def _from_boxes(file: BinaryIO) -> bytes | None:
     found: dict[bytes, bytes] = {}
-    movie = _movie(file)
+    movie = content_of(file, b"moov", _LARGEST)
     for name, start, end in boxes(movie, 0, len(movie)):
         if name == b"uuid" and movie[start + 8 : start + 24] == _CANON:
             found |= {inner: movie[at + 8 : to] for inner, at, to in boxes(movie, start + 24, end)}
@@ -59,23 +59,3 @@ def _from_boxes(file: BinaryIO) -> bytes | None:
         return None
     exif, gps = ((blocks[name], blocks[name].first) if name in blocks else None for name in (_EXIF, _GPS))
     return metadata.exif_from_directories(blocks[_FIRST], exif, gps)
-
-
-def _movie(file: BinaryIO) -> bytes:
-    """What the moov box holds; nothing where there is none."""
-    end, place = file.seek(0, io.SEEK_END), 0
-    while place < end:
-        file.seek(place)
-        head = file.read(16)
-        length, name = int.from_bytes(head[:4], "big"), head[4:8]
-        start = 16 if length == 1 else 8
-        length = int.from_bytes(head[8:16], "big") if length == 1 else length or end - place
-        if length < start or place + length > end:
-            raise ValueError("box of a wrong size")
-        if name == b"moov":
-            if length > _LARGEST:
-                raise ValueError("box of a wrong size")
-            file.seek(place + start)
-            return file.read(length - start)
-        place += length
-    return b""

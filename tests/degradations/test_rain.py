@@ -144,7 +144,7 @@ def test_shares_of_what_is_drawn() -> None:
 
 
 @pytest.mark.parametrize("values", [{"density": -1.0}, {"length": 0.0}, {"width": 0.0}, {"brightness": 1.5}])
-def test_bad_layers_are_refused(values: dict[str, float]) -> None:
+def test_bad_layers_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="rain"):
         RainLayer(**({"density": 1.0, "length": 10.0} | values))
 

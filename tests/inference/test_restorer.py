@@ -136,6 +136,7 @@ def test_precision_is_explicit(clean: NDArray[np.float32]) -> None:
     ("picture", "words"),
     [
         (np.zeros((4, 4, 3), np.uint8), "divide by 255"),
+        (np.full((4, 4, 3), 117.0, np.float32), "mean is 117"),
         (np.zeros((4, 4, 4), np.float32), "shape"),
         (np.zeros((0, 4, 3), np.float32), "shape"),
         (np.zeros(4, np.float32), "shape"),

@@ -127,7 +127,7 @@ class Restorer:
             A new float32 array of the picture's shape, not clipped.
 
         Raises:
-            UsageError: a wrong shape or type, NaN or infinity, or a strength outside [0, 1].
+            UsageError: a wrong shape or type, NaN or infinity, a mean far outside [0, 1], or a strength outside [0, 1].
         """
         strength = check_strength(strength)
         source = as_picture(picture)
@@ -289,7 +289,8 @@ def check_strength(strength: Any) -> float:
 
 
 def as_picture(picture: ArrayLike) -> Array:
-    """A float32 H x W x C view or copy of an array. Raises UsageError for what is not a float picture."""
+    """A float32 H x W x C view or copy of an array. Raises UsageError for what is not a float picture in [0, 1] (noise
+    may lead out of that, a mean far outside means another scale)."""
     array = np.asarray(picture)
     if not np.issubdtype(array.dtype, np.floating):
         raise UsageError(f"a picture of type {array.dtype}: floating-point values in [0, 1] are needed (divide by 255)")
@@ -297,4 +298,6 @@ def as_picture(picture: ArrayLike) -> Array:
         raise UsageError(f"a picture of shape {array.shape}: H x W, H x W x 1 or H x W x 3 is needed")
     if not np.isfinite(array).all():
         raise UsageError("the picture holds NaN or infinity; replace those values first")
+    if not LOW <= (mean := float(array.mean(dtype=np.float64))) <= HIGH:
+        raise UsageError(f"the picture's mean is {mean:.4g}: values in [0, 1] are needed (divide by 255?)")
     return np.asarray(array[..., None] if array.ndim == 2 else array, np.float32)

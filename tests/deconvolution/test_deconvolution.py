@@ -187,6 +187,7 @@ def test_values_beyond_white_do_not_reach_the_guides() -> None:
     kernel = draw_path(np.array([[0.0, 0.0], [3.0, 3.0]]))
     picture[30, 30] = 1
     expected = GuideMaker(kernel)(picture)
+    np.testing.assert_array_equal(GuideMaker(kernel, threads=2)(picture), expected)
     for value in (1000.0, 3e38):
         picture[30, 30] = value
         np.testing.assert_array_equal(GuideMaker(kernel)(picture), expected)

@@ -17,6 +17,11 @@ def wrapped(planes: Array, margin: int) -> Array:
     return _wrapped(_wrapped(planes, margin, -2), margin, -1)
 
 
+def wrapped_shape(shape: tuple[int, ...], margin: int) -> tuple[int, ...]:
+    """(..., H, W) of planes -> (H, W) of what `wrapped` makes of them."""
+    return tuple(fast_size(side + margin) for side in shape[-2:])
+
+
 def _wrapped(planes: Array, margin: int, axis: int) -> Array:
     side = planes.shape[axis]
     count = fast_size(side + margin) - side

@@ -15,7 +15,7 @@ from runir.images.reduce import clearest, shrink, views
 from runir.inference.engines import Engine, Precision, Statistics, build_engine
 from runir.inference.exposure import ExposureCurve
 from runir.inference.foreign import ForeignModel, open_model
-from runir.inference.shown import Array, Cut, cutter
+from runir.inference.shown import Array, Cut, Glimpses, cutter
 from runir.inference.threads import available_threads
 from runir.inference.tiles import plan_tiles, reflected, restore_rows
 from runir.weights import Model, ModelCard
@@ -203,7 +203,7 @@ class Restorer:
         rows, columns = (reflected(-cut.context, side + cut.context, side) for side in (source.height, source.width))
         return cut(source.rows(0, source.height)[rows[:, None], columns]), self._shared(source, cut)
 
-    def cutter(self, source: Source) -> Cut:
+    def cutter(self, source: Glimpses) -> Cut:
         """What turns tiles of this picture into what the network takes. Looks at the whole picture, if the model wants
         that, which can take seconds; nothing of `source.rows` is read."""
         return cutter(source, self._exposure, self._guides, self._threads or available_threads())

@@ -53,7 +53,7 @@ def cutter(source: Glimpses, exposure: ExposureCurve | None, guides: int, thread
         from runir.deconvolution import GuideMaker, estimate_kernel  # megabytes that most models need not load
 
         parts = source.clearest(PART, PARTS, CLEAREST)
-        return _WithGuides(GuideMaker(estimate_kernel(parts, threads=threads), guides))
+        return _WithGuides(GuideMaker(estimate_kernel(parts, threads=threads), guides, threads))
     if exposure is not None:
         return _Brightened(exposure.coefficients(as_rgb(source.reduced(REDUCED_SIDE))))
     return _AsItIs()

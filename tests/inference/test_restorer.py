@@ -102,6 +102,7 @@ def test_engines_agree(name: str, clean: NDArray[np.float32]) -> None:
     side = model.card.tile
     picture = np.random.default_rng(0).normal(0.5, 0.3, (1, 3, side, side)).astype(np.float32)
     picture[0, :, : clean.shape[0], : clean.shape[1]] = clean.transpose(2, 0, 1)[:, :side, :side]
+    picture = np.concatenate((picture,) * (1 + model.card.network.get("guides", 0)), axis=1)
     results = {engine: build_engine(engine, model, device="cpu")[0](picture) for engine in engines.ENGINES}
     for engine, result in results.items():
         assert np.abs(result - results["torch"]).max() < 1e-3, engine
@@ -136,7 +137,7 @@ def test_precision_is_explicit(clean: NDArray[np.float32]) -> None:
     ("picture", "words"),
     [
         (np.zeros((4, 4, 3), np.uint8), "divide by 255"),
-        (np.full((4, 4, 3), 117.0, np.float32), "mean is 117"),
+        (np.full((4, 4, 3), 117.0, np.float32), "lie about 117"),
         (np.zeros((4, 4, 4), np.float32), "shape"),
         (np.zeros((0, 4, 3), np.float32), "shape"),
         (np.zeros(4, np.float32), "shape"),

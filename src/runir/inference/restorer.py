@@ -23,6 +23,7 @@ from runir.weights import Model, ModelCard
 Progress = Callable[[int, int], None]
 LOW, HIGH = -1.0, 2.0  # what networks are shown; values beyond (float files) keep their distance
 RGB = 3
+SOME = 100_000  # values of an array whose median tells its scale
 SYMMETRIES = 8  # flips and quarter turns of a square
 
 
@@ -127,7 +128,7 @@ class Restorer:
             A new float32 array of the picture's shape, not clipped.
 
         Raises:
-            UsageError: a wrong shape or type, NaN or infinity, a mean far outside [0, 1], or a strength outside [0, 1].
+            UsageError: a wrong shape or type, NaN or infinity, a median far from [0, 1], or a strength outside [0, 1].
         """
         strength = check_strength(strength)
         source = as_picture(picture)
@@ -290,7 +291,7 @@ def check_strength(strength: Any) -> float:
 
 def as_picture(picture: ArrayLike) -> Array:
     """A float32 H x W x C view or copy of an array. Raises UsageError for what is not a float picture in [0, 1] (noise
-    may lead out of that, a mean far outside means another scale)."""
+    may lead out of that, a median far outside means another scale)."""
     array = np.asarray(picture)
     if not np.issubdtype(array.dtype, np.floating):
         raise UsageError(f"a picture of type {array.dtype}: floating-point values in [0, 1] are needed (divide by 255)")
@@ -298,6 +299,7 @@ def as_picture(picture: ArrayLike) -> Array:
         raise UsageError(f"a picture of shape {array.shape}: H x W, H x W x 1 or H x W x 3 is needed")
     if not np.isfinite(array).all():
         raise UsageError("the picture holds NaN or infinity; replace those values first")
-    if not LOW <= (mean := float(array.mean(dtype=np.float64))) <= HIGH:
-        raise UsageError(f"the picture's mean is {mean:.4g}: values in [0, 1] are needed (divide by 255?)")
+    middle = float(np.median(array.flat[:: max(1, array.size // SOME)]))
+    if not LOW <= middle <= HIGH:
+        raise UsageError(f"the picture's values lie about {middle:.4g}: values in [0, 1] are needed (divide by 255?)")
     return np.asarray(array[..., None] if array.ndim == 2 else array, np.float32)

@@ -23,9 +23,8 @@ import numpy as np
 from network_speed import REFERENCE, FFDNetShape, as_onnx, measure
 from runir.evaluation import get_protocol, paired_folders, score_pairs
 from runir.images import read_picture, to_float
-from runir.images.reduce import clearest, shrink, views
 from runir.inference import Restorer
-from runir.inference.shown import Array
+from runir.inference.restorer import Held
 from runir.inference.tiles import plan_tiles
 from runir.weights import Model, list_models
 from scores import as_score, update_card
@@ -69,19 +68,6 @@ def needed(test: Test, size: str, input_psnr: float, larger: dict[Test, float]) 
     return test.must if test.must is None or not test.gain else input_psnr + test.must
 
 
-@dataclass(frozen=True)
-class Shaken:
-    """A picture of PICTURE's size, as `Restorer.cutter` looks at it."""
-
-    pixels: Array
-
-    def reduced(self, side: int) -> Array:
-        return shrink(self.pixels, side)
-
-    def clearest(self, side: int, count: int, most: int) -> list[Array]:
-        return clearest(views(self.pixels, side, count), most)
-
-
 def guide_seconds(model: Model, threads: int, tiles: int, example: Path) -> tuple[float, float]:
     """Seconds to find the kernel of a shaken picture of PICTURE's size (the example, mirrored again and again), and to
     make the guides of its tiles."""
@@ -89,7 +75,7 @@ def guide_seconds(model: Model, threads: int, tiles: int, example: Path) -> tupl
     ends = ((0, PICTURE[0] - small.shape[0]), (0, PICTURE[1] - small.shape[1]), (0, 0))
     picture = np.pad(small, ends, mode="symmetric")
     restorer, begun = Restorer(model, threads=threads), time.perf_counter()
-    cut, found = restorer.cutter(Shaken(picture)), time.perf_counter()
+    cut, found = restorer.cutter(Held(picture)), time.perf_counter()
     side, spent = model.card.tile + 2 * cut.context, []
     for index in range(7):
         before = time.perf_counter()

@@ -21,7 +21,7 @@ from runir.images.reduce import CLEAREST, PART, PARTS
 from runir.inference import Restorer
 from runir.inference.file import FileOptions, restore_file
 from runir.inference.part import Region
-from runir.inference.restorer import _Held
+from runir.inference.restorer import Held
 from runir.inference.shown import CONTEXT
 from runir.inference.tiles import plan_tiles
 from runir.models.complexity import macs_per_pixel
@@ -197,7 +197,7 @@ def test_large_pictures_are_judged_by_their_clearest_parts() -> None:
     picture = np.full((height, width, 3), 0.5, np.float32)
     picture[-PART - 40 : -40, 8 : 8 + PART] = np.tile(PICTURE, (3, 3, 1))[:PART, :PART]
     blurred = convolve(picture, draw_path(np.array([[0.0, 0.0], [0.0, 9.0]])))
-    kernel = estimate_kernel(_Held(blurred).clearest(PART, PARTS, CLEAREST))
+    kernel = estimate_kernel(Held(blurred).clearest(PART, PARTS, CLEAREST))
     places = np.arange(len(kernel)) - len(kernel) // 2
     across, down = (float(kernel.sum(axis=axis) @ places**2) for axis in (0, 1))
     assert across > 4  # 8 for nine pixels

@@ -136,7 +136,7 @@ class Restorer:
             return source.reshape(np.shape(picture)).copy()
         result, top = np.empty(source.shape, np.float32), 0
         options: dict[str, Any] = {"strength": strength, "tta": tta, "progress": progress, "notes": notes, "cut": cut}
-        for _, rows in self.stream(_Held(source), **options):
+        for _, rows in self.stream(Held(source), **options):
             result[top : top + len(rows)] = rows
             top += len(rows)
         return result.reshape(np.shape(picture))
@@ -199,7 +199,7 @@ class Restorer:
     def prepared(self, picture: ArrayLike) -> tuple[Array, Statistics | None]:
         """The picture as the network is shown it (see `shown.cutter`), and what all its tiles share (see
         ModelCard.views; None: every tile goes by its own statistics)."""
-        source = _Held(as_picture(picture))
+        source = Held(as_picture(picture))
         cut = self.cutter(source)
         rows, columns = (reflected(-cut.context, side + cut.context, side) for side in (source.height, source.width))
         return cut(source.rows(0, source.height)[rows[:, None], columns]), self._shared(source, cut)
@@ -262,23 +262,28 @@ def _all_ways(engine: Engine, tile: Array, shared: Statistics | None) -> Array:
     return total / np.float32(SYMMETRIES)
 
 
-class _Held:
+class Held:
     """A picture in memory as a Source."""
 
     def __init__(self, picture: Array) -> None:
+        """Picture: float32 H x W x C."""
         self._picture = picture
         self.height, self.width, self.channels = picture.shape
 
     def rows(self, top: int, bottom: int) -> Array:
+        """See Source."""
         return self._picture[top:bottom]
 
     def reduced(self, side: int) -> Array:
+        """See Source."""
         return shrink(self._picture, side)
 
     def views(self, side: int, count: int) -> list[Array]:
+        """See Source."""
         return [] if max(self.height, self.width) <= side else views(self._picture, side, count)
 
     def clearest(self, side: int, count: int, most: int) -> list[Array]:
+        """See Source."""
         return clearest(views(self._picture, side, count), most)
 
 

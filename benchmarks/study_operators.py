@@ -1,14 +1,15 @@
 """Is heterogeneous really better? Trains five placements of the operators at equal time per pixel and compares them.
 
     python benchmarks/study_operators.py --data DIR [--data DIR] --held-out recipes/held_out.txt --out runs/study \\
-      [--steps 8000] [--hours H] [--report]
+      [--steps 8000] [--only denoise.0 ...] [--hours H] [--report]
 
 Placements, from the top level down: RUN (SSA, Conv, CSA), all SSA, all Conv, all CSA, the reverse (CSA, Conv, SSA).
 All have the depths of run-t; their widths are scaled, in steps of 4 channels, until the time per pixel in OpenVINO
 (f32, tile 512, 2 threads, medians of alternating rounds) is within 5% of RUN's. Then each is trained with equal steps,
 data and seeds: denoising with seeds 0 and 1, deraining with seed 0. What --out already holds is not done again, so the
-study can be spread over several calls; --hours: start no further training after so long; --report: only print and
-plot (study.png in --out) what is there.
+study can be spread over several calls; --only: those of this task and seed, so that several machines or processes share
+the work (sizes.json in --out must be there, since only an idle CPU can time); --hours: start no further training after
+so long; --report: only print and plot (study.png in --out) what is there.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from network_speed import as_onnx, measure
 from runir.config import dump_toml
 from runir.models.complexity import macs_per_pixel, parameters
 from runir.models.config import RUNConfig
@@ -76,6 +76,8 @@ def table(operators: tuple[str, ...], widths: tuple[int, ...]) -> dict[str, Any]
 
 
 def seconds_per_megapixel(tables: dict[str, dict[str, Any]], threads: int) -> dict[str, float]:
+    from network_speed import as_onnx, measure  # here, since a machine that only trains needs no OpenVINO
+
     torch.manual_seed(0)
     sources = {name: (as_onnx(RUN(RUNConfig.from_dict(t)), 512), 512) for name, t in tables.items()}
     return measure(sources, threads, "f32", 11)
@@ -219,6 +221,7 @@ def main() -> None:
     parser.add_argument("--held-out", type=Path, default=Path("recipes/held_out.txt"))
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=8000)
+    parser.add_argument("--only", nargs="+", choices=sorted({f"{run.task}.{run.seed}" for run in RUNS}))
     parser.add_argument("--hours", type=float)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--report", action="store_true")
@@ -232,7 +235,8 @@ def main() -> None:
         if not options.data:
             parser.error("give --data DIR to train, or --report")
         shutil.copyfile(options.held_out, options.out / "held_out.txt")
-        train(RUNS, sizes, options)
+        runs = [run for run in RUNS if not options.only or f"{run.task}.{run.seed}" in options.only]
+        train(runs, sizes, options)
     report(RUNS, sizes, options.out)
 
 

@@ -42,8 +42,9 @@ def run(path: Path, folders: dict[str, list[Path]], out: Path, *more: str) -> No
     assert recipe.name == path.stem
     assert recipe.name == f"{recipe.model.preset}.{recipe.task}"
     phases = "schedule.phases=[{share = 0.5, batch = 2, patch = 32}, {share = 0.5, batch = 1, patch = 48}]"
-    few = ("schedule.steps=3", "validation.every=0", "data.workers=0", "data.kernels=2", "log_every=1", phases, *more)
-    weights = run_training(path, folders[recipe.data.kind], out, few)
+    few = ("schedule.steps=3", "validation.every=0", "data.workers=0", "log_every=1", phases)
+    before = ("data.kernels=2", "curve.steps=3", "curve.count=20")
+    weights = run_training(path, folders[recipe.data.kind], out, (*few, *before, *more))
     tensors, state = load_tensors(weights)
     assert weights == out / WEIGHTS
     assert state["step"] == 3

@@ -9,9 +9,9 @@ from PIL import Image
 
 from runir.data.degrade import GaussianNoise
 from runir.data.pictures import find_pictures, load_all, load_rgb8, read_name_list, split_held_out
-from runir.data.samples import CELLS, CleanSource, PairedSource, StepBatches, batches
+from runir.data.samples import THUMBNAIL, CleanSource, MixedSource, PairedSource, StepBatches, batches
 from runir.errors import RunirError, UsageError
-from runir.images.reduce import exposure_cells
+from runir.images.reduce import GRID, thumbnail
 
 RAMP = np.arange(64 * 48 * 3, dtype=np.uint32).reshape(64, 48, 3).astype(np.uint8)
 FLAT = np.full((40, 40, 3), (200, 100, 50), np.uint8)
@@ -86,24 +86,30 @@ def test_all_eight_orientations_occur_and_pairs_stay_together() -> None:
     assert len(seen) == 8
 
 
-def test_cells_show_the_whole_picture_whatever_the_patch() -> None:
-    picture = np.zeros((64, 64, 3), np.uint8)
-    picture[:8, :8] = 255  # one cell of 64
-    source = PairedSource([(picture, picture)], cells=True)
-    batches = StepBatches(source, [(9, 4, 16)], 0)
-    white = []
-    for step in range(9):
-        degraded, clean, cells = batches[step]
-        assert degraded.shape == clean.shape == (4, 3, 16, 16)
-        assert cells.shape == (4, CELLS, 3)
-        assert set(cells.flatten().tolist()) <= {0.0, 1.0}
-        white.append(cells.mean().item())
-    assert np.mean(white) == pytest.approx(1 / 64, rel=0.2)
+def test_a_thumbnail_shows_the_whole_picture_whatever_the_patch() -> None:
+    picture = np.zeros((72, 96, 3), np.uint8)
+    picture[:3, :4] = 255  # one part of 24 x 24
+    source = PairedSource([(picture, picture)], shows=True)
+    degraded, clean, shown = StepBatches(source, [(9, 4, 16)], 0)[3]
+    assert degraded.shape == clean.shape == (4, 3, 16, 16)
+    assert shown.shape == (4, 3, GRID, GRID)
+    assert torch.all(shown[:, :, 0, 0] == 1)
+    assert shown.sum() == 4 * 3
 
 
-def test_cells_of_a_picture_degraded_on_the_fly_are_those_of_its_patch() -> None:
-    degraded, _, cells = CleanSource([RAMP], GaussianNoise(), cells=True).draw(np.random.default_rng(0), 16)
-    assert {tuple(c) for c in cells} == {tuple(c) for c in exposure_cells(degraded).reshape(-1, 3)}
+def test_the_thumbnail_of_a_picture_degraded_on_the_fly_is_that_of_its_patch() -> None:
+    degraded, _, shown = CleanSource([RAMP], GaussianNoise(), shows=True).draw(np.random.default_rng(0), 16)
+    np.testing.assert_array_equal(shown, thumbnail(degraded))
+
+
+def test_thumbnails_of_both_sources_in_their_shares() -> None:
+    dark = PairedSource([(np.full((40, 30, 3), v, np.uint8), np.full((40, 30, 3), 2 * v, np.uint8)) for v in (51, 102)])
+    noisy = CleanSource([np.full((330, 340, 3), 255, np.uint8)], GaussianNoise(sigma=(5.0, 5.0), jpeg=0, clean=0))
+    degraded, clean = MixedSource(noisy, dark, 0.6).thumbnails(np.random.default_rng(0), 10)
+    assert degraded.shape == clean.shape == (10, THUMBNAIL, THUMBNAIL, 3)
+    np.testing.assert_allclose(sorted(clean.mean((1, 2, 3))), [0.4] * 3 + [0.8] * 3 + [1.0] * 4, atol=1e-6)
+    np.testing.assert_allclose(degraded[4:] * 2, clean[4:], atol=1e-6)  # pairs stay together
+    assert 0 < np.abs(degraded[:4] - 1).max() < 0.02
 
 
 def test_pictures_smaller_than_the_patch_are_extended() -> None:

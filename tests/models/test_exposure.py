@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from runir.config import to_plain
 from runir.errors import RunirError
-from runir.images.reduce import exposure_cells
+from runir.images.reduce import thumbnail
 from runir.inference import Restorer
 from runir.inference.exposure import ExposureCurve, brighten
 from runir.models.config import LevelConfig, RUNConfig
@@ -40,7 +40,7 @@ def numbers(exposure: Exposure) -> dict[str, np.ndarray]:
     return {name: tensor.numpy() for name, tensor in exposure.state_dict().items()}
 
 
-@pytest.mark.parametrize("size", [(1, 1), (8, 8), (9, 70), (64, 48), (33, 100)])
+@pytest.mark.parametrize("size", [(1, 1), (8, 8), (9, 70), (64, 48), (24, 24), (33, 100)])
 def test_numpy_computes_what_pytorch_does(size: tuple[int, int]) -> None:
     exposure = lively()
     picture = np.random.default_rng(0).random((*size, 3), np.float32) * 0.2 - 0.02
@@ -64,19 +64,19 @@ def test_it_starts_by_brightening_and_darker_pictures_can_get_more() -> None:
     dark = torch.full((1, 3, 32, 32), 0.03)
     assert 0.15 < Exposure(3)(dark).mean() < 0.4
     exposure = lively()
-    cells = dark[0].flatten(1).T[None]
-    assert not torch.allclose(exposure.coefficients(cells), exposure.coefficients(cells * 4), atol=1e-3)
+    once, brighter = (exposure.coefficients(exposure.findings(dark * factor)) for factor in (1, 4))
+    assert not torch.allclose(once, brighter, atol=1e-3)
 
 
 def test_a_part_is_brightened_as_its_picture_is() -> None:
-    """In training the network sees patches; the cells of the whole picture tell the curve what restoring will."""
+    """In training the network sees patches; the thumbnail of the whole picture tells the curve what restoring will."""
     exposure = lively()
     picture = np.random.default_rng(0).random((96, 64, 3), np.float32) * 0.2
     picture[:16] += 0.5
     x = torch.from_numpy(picture).permute(2, 0, 1)[None]
-    cells = torch.from_numpy(exposure_cells(picture).reshape(1, -1, 3))
+    shown = torch.from_numpy(thumbnail(picture)).permute(2, 0, 1)[None]
     with torch.no_grad():
-        whole, part = exposure(x), exposure(x[..., 16:48, :32], cells)
+        whole, part = exposure(x), exposure(x[..., 16:48, :32], shown)
         alone = exposure(x[..., 16:48, :32])
     torch.testing.assert_close(part, whole[..., 16:48, :32], atol=1e-5, rtol=0)
     assert (part - alone).abs().max() > 1e-3
@@ -102,7 +102,7 @@ def model(folder: Path) -> tuple[RUN, Model]:
         exposure_sha256=_sha256(exposure),
     )
     write_card(card, folder / "card.toml")
-    assert "exposure.look.weight" in load_file(str(tensors))
+    assert "exposure.look.0.weight" in load_file(str(tensors))
     return network.eval(), Model(card, folder)
 
 

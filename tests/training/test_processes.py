@@ -99,6 +99,7 @@ def test_two_processes_share_out_what_the_exposure_curve_sees(
         "model.network.exposure=true",
         "data.kind='pairs'",
         "schedule.steps=3",
+        "curve.steps=3",
         "log_every=1",
         "validation.every=0",
     ]

@@ -20,12 +20,13 @@ from runir.data.blurs import MARGIN, with_guides
 from runir.data.degrade import Degrade, FloatPatch, augment, to_unit
 from runir.deconvolution import GuideMaker
 from runir.errors import UsageError
-from runir.images.reduce import exposure_cells
+from runir.images.reduce import thumbnail
 
 Sample = tuple[FloatPatch, ...]
-"""(degraded, clean), each float32 patch x patch x 3, but for guides behind the degraded one; from a source with `cells`
-also CELLS x 3, drawn at random from what the exposure curve sees of the whole degraded picture."""
-CELLS = 512
+"""(degraded, clean), each float32 patch x patch x 3, but for guides behind the degraded one; from a source that `shows`
+whole pictures also the thumbnail of the whole degraded one, which the exposure curve goes by."""
+WHOLE = 320  # pixels: side of what stands for a whole picture where pictures are degraded on the fly
+THUMBNAIL = 32  # side of the thumbnails that the exposure curve is trained on, which is shown most of each
 
 
 class PairSource(Protocol):
@@ -33,6 +34,11 @@ class PairSource(Protocol):
 
     def draw(self, rng: np.random.Generator, patch: int) -> Sample:
         """One sample of this patch side."""
+        ...
+
+    def thumbnails(self, rng: np.random.Generator, count: int) -> tuple[FloatPatch, FloatPatch]:
+        """Of `count` whole pictures, (degraded, clean), each count x THUMBNAIL x THUMBNAIL x 3; pictures repeat evenly
+        where there are fewer."""
         ...
 
 
@@ -46,12 +52,6 @@ def _at_least(picture: NDArray[Any], patch: int) -> NDArray[Any]:
     return np.pad(picture, pad, mode="symmetric") if any(after for _, after in pad) else picture
 
 
-def _some(cells: FloatPatch, rng: np.random.Generator) -> FloatPatch:
-    """h x w x 3 -> CELLS x 3 of them."""
-    flat = cells.reshape(-1, cells.shape[2])
-    return flat[rng.integers(len(flat), size=CELLS)]
-
-
 def _guided(picture: NDArray[np.uint8], place: tuple[slice, slice], maker: GuideMaker) -> FloatPatch:
     """A part of the picture with its guides, which are made with what lies around it."""
     around = tuple(slice(max(0, side.start - MARGIN), side.stop + MARGIN) for side in place)
@@ -62,14 +62,14 @@ def _guided(picture: NDArray[np.uint8], place: tuple[slice, slice], maker: Guide
 class CleanSource:
     """Patches of clean pictures, degraded on the fly. A picture is as likely as it is large.
 
-    The degraded patch, with its margin, is all that there is of the degraded picture: cells come from there.
+    The degraded patch, with its margin, is all that there is of the degraded picture: its thumbnail is of that.
     """
 
-    def __init__(self, pictures: Sequence[NDArray[np.uint8]], degrade: Degrade, cells: bool = False) -> None:
+    def __init__(self, pictures: Sequence[NDArray[np.uint8]], degrade: Degrade, shows: bool = False) -> None:
         """Pictures: uint8 H x W x 3; a sequence that reads them as they are asked for stays one."""
         if not len(pictures):
             raise UsageError("no clean pictures to train on")
-        self._pictures, self._degrade, self._cells = pictures, degrade, cells
+        self._pictures, self._degrade, self._shows = pictures, degrade, shows
         sizes = np.array([p.shape[0] * p.shape[1] for p in pictures], np.float64)
         self._cumulative = np.cumsum(sizes / sizes.sum())
 
@@ -83,7 +83,12 @@ class CleanSource:
         degraded, target = self._degrade(np.ascontiguousarray(clean), rng)
         inside = slice(margin, margin + patch)
         pair = degraded[inside, inside], target[inside, inside]
-        return (*pair, _some(exposure_cells(degraded), rng)) if self._cells else pair
+        return (*pair, thumbnail(degraded)) if self._shows else pair
+
+    def thumbnails(self, rng: np.random.Generator, count: int) -> tuple[FloatPatch, FloatPatch]:
+        """See PairSource."""
+        drawn = (self.draw(rng, WHOLE)[:2] for _ in range(count))
+        return _stacked([(thumbnail(degraded, THUMBNAIL), thumbnail(clean, THUMBNAIL)) for degraded, clean in drawn])
 
 
 class PairedSource:
@@ -92,7 +97,7 @@ class PairedSource:
     def __init__(
         self,
         pairs: Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]],
-        cells: bool = False,
+        shows: bool = False,
         guides: int = 0,
         kernels: FloatPatch | None = None,
     ) -> None:
@@ -104,7 +109,7 @@ class PairedSource:
             if degraded.shape != clean.shape:
                 raise UsageError(f"pair {index}: input {degraded.shape} and target {clean.shape} differ in size")
         self._pairs = pairs
-        self._seen: dict[int, FloatPatch] | None = {} if cells else None
+        self._seen: dict[int, FloatPatch] | None = {} if shows else None
         self._guides, self._kernels = guides, kernels
 
     def draw(self, rng: np.random.Generator, patch: int) -> Sample:
@@ -120,8 +125,20 @@ class PairedSource:
         if self._seen is None:
             return sample
         if index not in self._seen:
-            self._seen[index] = exposure_cells(to_unit(pair[0]))
-        return (*sample, _some(self._seen[index], rng))
+            self._seen[index] = thumbnail(to_unit(pair[0]))
+        return (*sample, self._seen[index])
+
+    def thumbnails(self, rng: np.random.Generator, count: int) -> tuple[FloatPatch, FloatPatch]:
+        """See PairSource."""
+        order = rng.permutation(len(self._pairs))[:count]
+        made = [tuple(thumbnail(to_unit(p), THUMBNAIL) for p in self._pairs[index]) for index in order]
+        return _stacked([made[k % len(made)] for k in range(count)])
+
+
+def _stacked(pairs: Sequence[tuple[FloatPatch, ...]]) -> tuple[FloatPatch, FloatPatch]:
+    empty = np.empty((0, THUMBNAIL, THUMBNAIL, 3), np.float32)
+    degraded, clean = zip(*pairs, strict=True) if pairs else ((), ())
+    return np.stack(degraded) if pairs else empty, np.stack(clean) if pairs else empty
 
 
 class MixedSource:
@@ -135,10 +152,16 @@ class MixedSource:
         """See PairSource."""
         return self._sources[int(rng.random() < self._share)].draw(rng, patch)
 
+    def thumbnails(self, rng: np.random.Generator, count: int) -> tuple[FloatPatch, FloatPatch]:
+        """See PairSource."""
+        second = round(count * self._share)
+        (a, b), (c, d) = (s.thumbnails(rng, n) for s, n in zip(self._sources, (count - second, second), strict=True))
+        return np.concatenate((a, c)), np.concatenate((b, d))
+
 
 class StepBatches(Dataset[tuple[Tensor, ...]]):
     """Item i is the whole batch of step i: (degraded, clean), each float32 B x 3 x P x P (the first with its
-    guides, if any); from a source with cells also those, B x CELLS x 3."""
+    guides, if any); from a source that shows whole pictures also their thumbnails, B x 3 x GRID x GRID."""
 
     def __init__(
         self,
@@ -159,8 +182,8 @@ class StepBatches(Dataset[tuple[Tensor, ...]]):
             self._source.draw(np.random.default_rng((self._seed, step, j)), patch)
             for j in range(self._rank, batch, self._ranks)
         ]
-        degraded, clean, *cells = (torch.from_numpy(np.stack(part)) for part in zip(*samples, strict=True))
-        return degraded.permute(0, 3, 1, 2), clean.permute(0, 3, 1, 2), *cells
+        parts = (torch.from_numpy(np.stack(part)) for part in zip(*samples, strict=True))
+        return tuple(part.permute(0, 3, 1, 2) for part in parts)
 
 
 def batches(dataset: StepBatches, first: int, last: int, workers: int) -> Iterator[tuple[Tensor, ...]]:

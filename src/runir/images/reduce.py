@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,7 +13,7 @@ REDUCED_SIDE = 1024  # the reduced picture's longer side at most
 PART = 512  # pixels: side of the parts of a picture in which its blur is looked for,
 PARTS = 3  # in each direction,
 CLEAREST = 4  # of which those with the most contrast are taken
-CELL = 8  # pixels of the reduced picture: the side of the squares whose means are looked at
+GRID = 24  # the sides of the thumbnail that the exposure curve goes by
 
 
 def block_means(picture: Array, step: int) -> Array:
@@ -29,11 +31,17 @@ def shrink(picture: Array, side: int) -> Array:
     return picture if step == 1 else block_means(picture, step)
 
 
-def exposure_cells(picture: Array) -> Array:
-    """H x W x C -> what the exposure curve looks at, h x w x C: the picture reduced to REDUCED_SIDE, then means of
-    squares of CELL pixels; a picture no larger than one square stays as it is."""
-    reduced = shrink(picture, REDUCED_SIDE)
-    return reduced if min(reduced.shape[:2]) <= CELL else block_means(reduced, CELL)
+def thumbnail(picture: Array, side: int = GRID) -> Array:
+    """H x W x C -> side x side x C, whatever the shape: the picture reduced to REDUCED_SIDE, then means of the pixels
+    that each part touches ("adaptive average pooling")."""
+    result: NDArray[Any] = shrink(picture, REDUCED_SIDE)
+    for axis in (0, 1):
+        length, index = result.shape[axis], np.arange(side)
+        first, end = index * length // side, -(-(index + 1) * length // side)
+        sums = np.insert(np.cumsum(result, axis, dtype=np.float64), 0, 0.0, axis)
+        parts = np.moveaxis(np.take(sums, end, axis) - np.take(sums, first, axis), axis, -1)
+        result = np.moveaxis(parts / (end - first), -1, axis)
+    return result.astype(np.float32)
 
 
 def view_starts(length: int, side: int, count: int) -> list[int]:

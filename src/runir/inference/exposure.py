@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from runir.images.reduce import exposure_cells
+from runir.images.reduce import thumbnail
 
+STRIDES = (1, 2, 2, 1)
 SLOPE = 0.1
 FLOOR = 1e-4
 
@@ -22,7 +23,7 @@ class ExposureCurve:
     """Finds and applies the curve that brightens a picture."""
 
     def __init__(self, numbers: dict[str, Array]) -> None:
-        """Numbers: weight and bias of the layers "look", "mix" and "curve"."""
+        """Numbers: weight and bias of the layers "look.0" to "look.3" (3x3 convolutions) and "curve"."""
         self._numbers = numbers
 
     @classmethod
@@ -33,18 +34,17 @@ class ExposureCurve:
 
     def coefficients(self, reduced: Array) -> Array:
         """Reduced picture h x w x 3 -> a in (-1, 1), 3 x rounds."""
-        tokens = np.sqrt(np.maximum(exposure_cells(reduced).reshape(-1, reduced.shape[2]), np.float32(FLOOR)))
-        hidden = self._leaky("look", 2 * tokens - 1)
-        hidden = self._leaky("mix", hidden).mean(axis=0)
-        curve: Array = np.tanh(self._layer("curve", hidden))
-        return curve.reshape(reduced.shape[2], -1)
+        hidden = 2 * np.sqrt(np.maximum(thumbnail(reduced), np.float32(FLOOR))) - 1
+        for index, stride in enumerate(STRIDES):
+            hidden = self._looked(index, hidden, stride)
+        found = hidden.mean(axis=(0, 1)) @ self._numbers["curve.weight"].T + self._numbers["curve.bias"]
+        return np.asarray(np.tanh(found)).reshape(reduced.shape[2], -1)
 
-    def _layer(self, name: str, x: Array) -> Array:
-        y: Array = x @ self._numbers[f"{name}.weight"].T + self._numbers[f"{name}.bias"]
-        return y
-
-    def _leaky(self, name: str, x: Array) -> Array:
-        y = self._layer(name, x)
+    def _looked(self, index: int, x: Array, stride: int) -> Array:
+        """h x w x C through a 3x3 convolution and a leaky ReLU."""
+        weight, bias = (self._numbers[f"look.{index}.{kind}"] for kind in ("weight", "bias"))
+        around = np.lib.stride_tricks.sliding_window_view(np.pad(x, ((1, 1), (1, 1), (0, 0))), (3, 3), axis=(0, 1))
+        y = np.tensordot(around[::stride, ::stride], weight, axes=((2, 3, 4), (1, 2, 3))) + bias
         return np.asarray(np.maximum(y, np.float32(SLOPE) * y))
 
 

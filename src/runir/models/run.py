@@ -70,9 +70,9 @@ class RUN(nn.Module):
             if self.head.bias is not None:
                 self.head.bias.zero_()
 
-    def forward(self, x: Tensor, cells: Tensor | None = None) -> Tensor:
-        """B x inputs x H x W -> B x channels x H x W. cells: what the curve goes by, see `Exposure.forward`."""
-        return self.restore(self.exposure(x, cells) if self.config.exposure else x)
+    def forward(self, x: Tensor, thumbnails: Tensor | None = None) -> Tensor:
+        """B x inputs x H x W -> B x channels x H x W. thumbnails: what the curve goes by, see `Exposure.forward`."""
+        return self.restore(self.exposure(x, thumbnails) if self.config.exposure else x)
 
     def restore(self, x: Tensor, choose: Choose | None = None) -> Tensor:
         """The same behind the exposure curve: what runs on tiles. The global residual is added to the degraded picture,

@@ -19,6 +19,7 @@ from runir.errors import RunirError, UsageError
 from runir.training.checkpoint import load_tensors
 from runir.training.package import KINDS, CardTexts, package
 from runir.training.recipe import (
+    CurveSection,
     DataSection,
     LossSection,
     ModelSection,
@@ -79,6 +80,7 @@ def fine_tuning_recipe(
                          held_out_count=HELD_OUT_MOST, degradation=_degradation(base, own), kernels=KERNELS),
         optim=OPTIM,
         loss=own.loss if own else LossSection(),
+        curve=CurveSection(steps=0),
         validation=replace(VALIDATION, levels=_levels(base, own)),
         checkpoint_every=200,
     )  # fmt: skip

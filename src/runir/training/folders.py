@@ -49,7 +49,7 @@ def load_data(
         pictures, kept = _clean_pictures(clean, held_out)
         if config.guides:
             degrade = guided(recipe, degrade, pictures, config.guides, kernels)
-        source = CleanSource(pictures, degrade, config.exposure)
+        source = CleanSource(pictures, degrade, shows=config.exposure)
         groups = clean_validation(kept, recipe.validation.levels, crop, config.guides)
     if paired:
         pairs, kept_pairs = _given_pairs(paired, held_out)
@@ -64,7 +64,7 @@ def load_data(
 
 def _paired_source(pairs: Pairs, config: RUNConfig, kernels: Path | None) -> PairedSource:
     if not config.guides:
-        return PairedSource(pairs, config.exposure)
+        return PairedSource(pairs, shows=config.exposure)
     found = kernels_of_pairs(pairs, kernels and kernels.with_name(f"given-{kernels.name}"))
     return PairedSource(pairs, guides=config.guides, kernels=found)
 

@@ -78,6 +78,7 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         self.recipe, self.source = recipe, source
         self.model = model
+        self.model.exposure.requires_grad_(False)  # has been trained alone, on thumbnails (runir.training.curve)
         self.model.to(self.accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if recipe.optim.norms:
             self._attach_norms()
@@ -202,17 +203,17 @@ class Trainer:
                 mean = float(self.accelerator.reduce(loss, "mean"))
                 report(Progress(self.step, self.total, mean, norm.item(), factor, rate / 1e6, left, psnr))
 
-    def train_step(self, degraded: Tensor, clean: Tensor, *cells: Tensor) -> tuple[Tensor, Tensor]:
-        """One step on float32 B x C x P x P (and cells, see StepBatches), this process's share of the batch; returns
-        its mean loss and the norm of the whole batch's gradient. A non-finite gradient is checked for before the step:
-        that step is left out, and 20 in a row end the run with RunirError."""
+    def train_step(self, degraded: Tensor, clean: Tensor, *thumbnails: Tensor) -> tuple[Tensor, Tensor]:
+        """One step on float32 B x C x P x P (and thumbnails, see StepBatches), this process's share of the batch;
+        returns its mean loss and the norm of the whole batch's gradient. A non-finite gradient is checked for before
+        the step: that step is left out, and 20 in a row end the run with RunirError."""
         if self.recipe.optim.norms:
             freeze_norms(self.model, self.step >= self.recipe.optim.freeze * (self.total or 10**9))
         statistics = norm_statistics(self.model)
         before = [tensor.clone() for tensor in statistics]
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
-        loss = self._gradients(degraded, clean, *cells)
+        loss = self._gradients(degraded, clean, *thumbnails)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.optim.clip)
         if not torch.isfinite(norm):
             for tensor, old in zip(statistics, before, strict=True):  # the forward pass has moved them already
@@ -234,12 +235,12 @@ class Trainer:
         """Add up the gradients of the recipe's equal parts, and return the mean loss. Losses are means over samples."""
         device, parts = self.accelerator.device, self.recipe.schedule.accumulate
         total = torch.zeros((), device=device)
-        for index, (x, target, *cells) in enumerate(zip(*(tensor.chunk(parts) for tensor in batch), strict=True)):
+        for index, (x, target, *shown) in enumerate(zip(*(tensor.chunk(parts) for tensor in batch), strict=True)):
             # Processes exchange gradients once a step, with the last part.
             last = index == parts - 1
             with contextlib.nullcontext() if last else self.accelerator.no_sync(self.network):
                 x = x.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
-                restored = self.network(x, *(tensor.to(device, non_blocking=True) for tensor in cells))
+                restored = self.network(x, *(tensor.to(device, non_blocking=True) for tensor in shown))
                 loss = self.loss(restored, target.to(device, non_blocking=True)) / parts
                 self.accelerator.backward(loss)
             total += loss.detach()

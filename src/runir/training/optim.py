@@ -72,14 +72,16 @@ def product_type(device: torch.device) -> torch.dtype:
 def build_optimisers(model: nn.Module, section: OptimSection) -> list[torch.optim.Optimizer]:
     """Optimisers over all parameters; each group's peak rate is kept under "peak" for the schedule.
 
-    With "muon", the first and last convolutions, the exposure curve, biases and tables stay with AdamW: they are not
-    hidden matrices.
+    With "muon", the first and last convolutions, biases and tables stay with AdamW: they are not hidden matrices. What
+    wants no gradient is left out.
     """
     matrices: list[Tensor] = []
     rest: list[Tensor] = []
     for name, p in model.named_parameters():
+        if not p.requires_grad:
+            continue
         leaf = name.rsplit(".", 1)[-1]
-        outer = name.split(".")[-2] in ("stem", "head") or name.startswith("exposure.")
+        outer = name.split(".")[-2] in ("stem", "head")
         hidden = leaf == "weight" and p.ndim >= 2 and not outer
         (matrices if hidden and section.optimiser == "muon" else rest).append(p)
     optimisers: list[torch.optim.Optimizer] = [

@@ -25,6 +25,26 @@ class ModelSection:
 
 
 @dataclass(frozen=True, slots=True)
+class CurveSection:
+    """How the exposure curve of a network that has one is trained before the network (runir.training.curve).
+
+    steps: of how many thumbnails of `batch` pictures; 0: the curve stays as it starts. count: of thumbnails that are
+    made. rate, decay: of AdamW.
+    """
+
+    steps: int = 8000
+    batch: int = 32
+    count: int = 3000
+    rate: float = 1e-3
+    decay: float = 0.05
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot run."""
+        if min(self.batch, self.count) < 1 or min(self.steps, self.rate, self.decay) < 0:
+            raise UsageError("curve: batch and count must be positive, steps, rate and decay not negative")
+
+
+@dataclass(frozen=True, slots=True)
 class DataSection:
     """kind: "clean" (folders of clean pictures, degraded on the fly), "pairs" (folders that hold input/ and target/) or
     "both"; pairs: share of the samples that come from given pairs if both.
@@ -188,6 +208,7 @@ class Recipe:
     data: DataSection = field(default_factory=DataSection)
     optim: OptimSection = field(default_factory=OptimSection)
     loss: LossSection = field(default_factory=LossSection)
+    curve: CurveSection = field(default_factory=CurveSection)
     validation: ValidationSection = field(default_factory=ValidationSection)
     seed: int = 0
     precision: Literal["auto", "f32", "bf16"] = "auto"

@@ -14,6 +14,7 @@ from runir.data.pictures import read_name_list
 from runir.errors import UsageError
 from runir.images.place import place
 from runir.training.checkpoint import load_tensors
+from runir.training.curve import train_curve
 from runir.training.folders import load_data
 from runir.training.loop import Trainer
 from runir.training.network import build_network
@@ -88,6 +89,8 @@ def train_recipe(recipe: Recipe, held_out: frozenset[str], folders: Sequence[Pat
     held_out = held_out_of(recipe, folders, held_out)
     network = build_network(recipe)  # first, since it is quick to tell what is wrong
     source, data = load_data(recipe, held_out, folders, out / KERNELS)
+    if network.config.exposure and recipe.curve.steps:
+        train_curve(network.exposure, source, recipe.curve, recipe.seed)
     trainer = Trainer(recipe, network, source)
     if trainer.accelerator.is_main_process:
         for line in shortfalls(recipe, folders, held_out):

@@ -25,6 +25,7 @@ SPECS = (
     "rain:heavy=1,dry=0,smeared=0",
     "rain:heavy=1,dry=0,smeared=1",
     "rain:heavy=1,dry=0,smeared=0,sharp=1",
+    "rain:heavy=1,dry=0,smeared=1,aligned=1,ramp=0.25-0.5,length=60-250",
     "lowlight",
 )
 

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from runir.degradations import Rain, RainLayer, Rains, rain
-from runir.degradations.rain import smeared_noise, streak_map
+from runir.degradations.rain import COVERED, smeared_noise, streak_map
 from runir.errors import UsageError
 
 CLEAN = np.random.default_rng(0).random((48, 60, 3)).astype(np.float32)
@@ -156,7 +156,7 @@ def test_bad_rain_is_refused(values: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [{"heavy": 2.0}, {"density": (0.0, 1.0)}, {"brightness": (0.5, 2.0)}, {"slant": 99.0}]
+    "values", [{"heavy": 2.0}, {"density": (0.0, 1.0)}, {"brightness": (0.5, 2.0)}, {"slant": 99.0}, {"aligned": -0.1}]
 )
 def test_bad_ranges_are_refused(values: dict[str, object]) -> None:
     with pytest.raises(UsageError, match="rain"):
@@ -167,14 +167,21 @@ def test_bad_ranges_are_refused(values: dict[str, object]) -> None:
 @pytest.mark.parametrize("width", [0.5, 1.5])
 def test_smeared_noise_has_the_stated_angle_share_and_brightness(angle: float, width: float) -> None:
     layer = RainLayer(1.0, 30.0, angle, width=width, brightness=0.8)
-    streaks = smeared_noise(400, 300, layer, 0.5, np.random.default_rng(3))
+    streaks = smeared_noise(400, 300, layer, 0.5, 2.0, np.random.default_rng(3))
     assert streaks.shape == (400, 300)
     assert streaks.dtype == np.float32
     assert moments(streaks)[0] == pytest.approx(angle, abs=4)
     assert (streaks > 0).mean() == pytest.approx(0.309, abs=0.05)  # of a normal variable above 0.5
     assert 0.6 < streaks.max() <= 0.8
-    whole = smeared_noise(600, 500, layer, -2.0, np.random.default_rng(4)) / 0.8 * 2 - 2  # clipped at -2 and 0
+    whole = smeared_noise(600, 500, layer, -2.0, 2.0, np.random.default_rng(4)) / 0.8 * 2 - 2  # clipped at -2 and 0
     assert np.mean(whole < -1) == pytest.approx(0.159, abs=0.04)
+
+
+@pytest.mark.parametrize(("ramp", "full"), [(0.25, 0.401), (1.0, 0.159), (2.0, 0.023)])
+def test_a_short_ramp_makes_smeared_noise_flat(ramp: float, full: float) -> None:
+    layer = RainLayer(1.0, 30.0, 20.0, width=1.0, brightness=0.8)
+    streaks = smeared_noise(400, 300, layer, 0.0, ramp, np.random.default_rng(3))
+    assert np.mean(streaks > 0.799) == pytest.approx(full, abs=0.05)  # of a normal variable above the ramp
 
 
 def test_rain_of_smeared_noise_joins_as_other_rain_does() -> None:
@@ -182,7 +189,34 @@ def test_rain_of_smeared_noise_joins_as_other_rain_does() -> None:
     params = drawn(np.random.default_rng(5))
     assert params.smeared is not None
     shown = rain(black, Rain((LAYER,), "add", smeared=1.0), np.random.default_rng(6))
-    np.testing.assert_allclose(shown[..., 1], smeared_noise(40, 50, LAYER, 1.0, np.random.default_rng(6)), atol=1e-6)
+    np.testing.assert_allclose(
+        shown[..., 1], smeared_noise(40, 50, LAYER, 1.0, 2.0, np.random.default_rng(6)), atol=1e-6
+    )
     for wrong in (-3.0, 4.0):
         with pytest.raises(UsageError, match="smeared"):
             Rain((LAYER,), smeared=wrong)
+    with pytest.raises(UsageError, match="ramp"):
+        Rain((LAYER,), smeared=1.0, ramp=0.0)
+
+
+def test_heavy_rain_has_many_directions_or_one() -> None:
+    spans = {}
+    for aligned in (0.0, 1.0):
+        drawn = [Rains(heavy=1.0, dry=0.0, aligned=aligned).draw(np.random.default_rng(seed)) for seed in range(60)]
+        spans[aligned] = np.array([np.ptp([layer.angle for layer in d.layers]) for d in drawn])
+        assert max(abs(layer.angle) for d in drawn for layer in d.layers) > 30
+    assert np.median(spans[0.0]) > 30
+    assert spans[1.0].max() < 20
+
+
+@pytest.mark.parametrize("sharp", [0.0, 1.0])
+def test_rain_that_would_hide_the_picture_is_thinned_out(sharp: float) -> None:
+    ranges = Rains(heavy=1.0, dry=0.0, dense=(50.0, 60.0), length=(80.0, 250.0), width=(1.0, 3.0), sharp=sharp)
+    for seed in range(20):
+        layers = ranges.draw(np.random.default_rng(seed)).layers
+        assert sum(layer.covered for layer in layers) <= COVERED * 1.001
+    # What is counted is what is drawn, where streaks do not meet (and but for their ends).
+    fading = 1.0 if sharp else 0.75
+    layer = RainLayer(0.05, 60.0, width=1.5, brightness=1.0, sharp=bool(sharp))
+    shown = np.mean([streak_map(300, 300, layer, np.random.default_rng(seed)).mean() for seed in range(20)])
+    assert shown == pytest.approx(layer.covered * fading * 0.7, rel=0.25)  # streaks are 0.4 to 1.0 as bright as stated

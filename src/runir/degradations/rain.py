@@ -31,6 +31,7 @@ from runir.errors import UsageError
 Blend = Literal["add", "screen", "cover"]
 BLENDS: tuple[Blend, ...] = ("add", "add", "screen", "cover")  # as drawn
 Points = NDArray[np.floating[Any]]
+COVERED = 0.9  # what the streaks of a drawn rain add at most, as a mean over the picture where each has brightness 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,12 @@ class RainLayer:
         if self.length <= 0.0 or self.width <= 0.0 or self.brightness > 1.0:
             raise UsageError(f"rain: length and width must be above zero, brightness at most 1, got {self}")
 
+    @property
+    def covered(self) -> float:
+        """What the streaks add, as a mean over the picture where each has brightness 1."""
+        across = round(2.0 * self.width) if self.sharp else math.sqrt(math.tau) * self.width
+        return self.density / 1000.0 * self.length * max(1.0, across)
+
 
 @dataclass(frozen=True, slots=True)
 class Rain:
@@ -72,7 +79,8 @@ class Rain:
         blend: how streaks S join the picture B: "add": B + A S; "screen": B + S - B S; "cover": B (1 - S) + A S, where
             A = `light`.
         smeared: None: streaks are drawn drop by drop. A number: they are white noise smeared along a line, where that
-            lies this many standard deviations above its mean; a layer's density then does not count.
+            lies this many standard deviations above its mean; a layer's density then does not count. ramp: standard
+            deviations from there to full brightness, > 0; few make the streaks flat, with hard edges.
         light: colour of streaks and veil, in [0, 1].
         veil: share of the scene lost behind distant drops: B (1 - v) + A v, in [0, 1].
         jpeg: quality 1 to 100 of the rainy file, or None.
@@ -87,6 +95,7 @@ class Rain:
     veil: float = 0.0
     jpeg: int | None = None
     smeared: float | None = None
+    ramp: float = 2.0
 
     def __post_init__(self) -> None:
         """Check every range."""
@@ -98,6 +107,8 @@ class Rain:
             raise UsageError(f"rain: JPEG quality is 1 to 100, got {self.jpeg}")
         if self.smeared is not None and not -2.0 <= self.smeared <= 3.0:
             raise UsageError(f"rain: smeared is -2 to 3 standard deviations, got {self.smeared}")
+        if not 0.0 < self.ramp < math.inf:
+            raise UsageError(f"rain: ramp is above zero, got {self.ramp}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +117,15 @@ class Rains:
 
     Attributes:
         heavy: share of pictures with two to five layers in different directions; the rest has one or two alike. Every
-        second heavy rain is one kind of drop from several directions, of density and brightness `dense` and `bright`
-        (as in Yang et al., whose heavy rain leaves 13.6 dB).
+            second heavy rain is one kind of drop from several directions, of density and brightness `dense` and
+            `bright` (as in Yang et al., whose heavy rain leaves 13.6 dB).
         density: streaks per 1000 pixels of a layer, logarithmic; length, width: pixels, logarithmic; brightness.
+            What would cover the whole picture is thinned out (COVERED).
         slant: largest angle from the vertical in degrees.
         dry: share without rain (a derainer must leave those alone). veiled: share with a veil of up to `veil`.
         jpeg: share that is stored as JPEG of quality 80 to 98. smeared, sharp: shares whose streaks are smeared noise,
-            and (of the rest) sharp lines.
+            and (of the rest) sharp lines. aligned: share of the heavy rains whose layers have one direction, as one
+            wind would have it. ramp: of smeared noise (see Rain), logarithmic.
     """
 
     heavy: float = 0.5
@@ -129,16 +142,18 @@ class Rains:
     jpeg: float = 0.3
     smeared: float = 0.0
     sharp: float = 0.0
+    aligned: float = 0.0
+    ramp: tuple[float, float] = (2.0, 2.0)
 
     margin = 0  # drops beyond the border are drawn anyway
 
     def __post_init__(self) -> None:
         """Check every range by its ends."""
-        ranges = (self.density, self.dense, self.bright, self.length, self.width, self.brightness)
+        ranges = (self.density, self.dense, self.bright, self.length, self.width, self.brightness, self.ramp)
         check_ranges("rain", ranges, positive=True)
-        shares = (self.heavy, self.dry, self.veiled, self.veil, self.jpeg, self.smeared, self.sharp)
-        if not all(0.0 <= share <= 1.0 for share in shares):
-            raise UsageError("rain: heavy, dry, veiled, veil, jpeg, smeared and sharp are shares in [0, 1]")
+        names = ("heavy", "dry", "veiled", "veil", "jpeg", "smeared", "sharp", "aligned")
+        if not all(0.0 <= getattr(self, name) <= 1.0 for name in names):
+            raise UsageError(f"rain: {', '.join(names[:-1])} and {names[-1]} are shares in [0, 1]")
         if max(self.brightness[1], self.bright[1]) > 1.0 or not 0.0 <= self.slant <= 90.0:
             raise UsageError("rain: brightness is at most 1, slant 0 to 90 degrees")
 
@@ -161,6 +176,11 @@ class Rains:
         smears, threshold = rng.random(), rng.uniform(0.0, 1.5)
         if self.sharp and rng.random() < self.sharp:
             layers = [replace(layer, sharp=True) for layer in layers]
+        if self.aligned and kind < self.heavy and rng.random() < self.aligned:
+            layers = [replace(layer, angle=wind + rng.normal(0.0, 3.0)) for layer in layers]
+        covered = sum(layer.covered for layer in layers)
+        if covered > COVERED:
+            layers = [replace(layer, density=layer.density * COVERED / covered) for layer in layers]
         return Rain(
             () if dries < self.dry else tuple(layers),
             blend,
@@ -168,6 +188,7 @@ class Rains:
             veil=veil if veils < self.veiled and dries >= self.dry else 0.0,
             jpeg=quality if stores < self.jpeg else None,
             smeared=threshold if smears < self.smeared else None,
+            ramp=log_uniform(rng, self.ramp) if self.ramp[0] < self.ramp[1] else self.ramp[0],
         )
 
     def _layer(self, rng: np.random.Generator, wind: float) -> RainLayer:
@@ -200,7 +221,7 @@ def rain(clean: FloatPicture, params: Rain, rng: np.random.Generator) -> Picture
         if params.smeared is None:
             streaks = np.minimum(streak_map(height, width, layer, rng), 1.0)[..., None]
         else:
-            streaks = smeared_noise(height, width, layer, params.smeared, rng)[..., None]
+            streaks = smeared_noise(height, width, layer, params.smeared, params.ramp, rng)[..., None]
         if params.blend == "add":
             result = result + streaks * light
         else:
@@ -232,9 +253,11 @@ def streak_map(height: int, width: int, layer: RainLayer, rng: np.random.Generat
     return _blur_across(_splat(height + 2 * border, width + 2 * border, y + border, x + border, light), layer.width)
 
 
-def smeared_noise(height: int, width: int, layer: RainLayer, threshold: float, rng: np.random.Generator) -> Picture32:
+def smeared_noise(
+    height: int, width: int, layer: RainLayer, threshold: float, ramp: float, rng: np.random.Generator
+) -> Picture32:
     """White noise smeared along a line, H x W, from 0 (below `threshold` standard deviations) to the layer's brightness
-    (from 2 above that on)."""
+    (from `ramp` above that on)."""
     angle, half = math.radians(layer.angle), layer.length / 2.0
     steps = np.linspace(-half, half, max(2, math.ceil(layer.length)))
     line = draw_path(np.stack((steps * math.cos(angle), steps * math.sin(angle)), axis=1))
@@ -245,7 +268,7 @@ def smeared_noise(height: int, width: int, layer: RainLayer, threshold: float, r
     inside = smeared[top : top + height, left : left + width]
     # The deviation that white noise keeps is the root of the whole filter's sum of squares.
     taps = float(np.square(_blur_across(np.pad(line, 2 * math.ceil(3.0 * layer.width)), layer.width)).sum())
-    shown: Picture32 = np.clip((inside / np.float32(math.sqrt(taps)) - threshold) / 2.0, 0.0, 1.0) * layer.brightness
+    shown: Picture32 = np.clip((inside / np.float32(math.sqrt(taps)) - threshold) / ramp, 0.0, 1.0) * layer.brightness
     return shown
 
 

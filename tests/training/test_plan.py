@@ -120,11 +120,12 @@ def test_kept_bytes_are_those_of_a_real_step(project: Path) -> None:
 
 
 def test_hours_and_memory_follow_the_assumptions() -> None:
-    costs = Costs(parameters=10, macs=1e6, kept=1e4, fixed=2e9)
+    costs = Costs(parameters=10, macs=1e6, kept=1e4, fixed=2e9, blocks=5)
     gpu = GPU("made up", 24, 100, 1000)
-    # 6e6 FLOPs at 40 TFLOPS: 0.15 us; 5e4 bytes at 700 GB/s: 0.0714 us; a step adds 20 ms.
-    assert costs.hours(1e9, 0, gpu) == pytest.approx((150 + 71.43) / 3600, rel=1e-3)
-    assert costs.hours(1e9, 1000, gpu, gpus=2) == pytest.approx((0.5 * 221.43 + 20) / 3600, rel=1e-3)
+    # 6e6 FLOPs at 40 TFLOPS: 0.15 us; 1.6e5 bytes at 700 GB/s: 0.2286 us; a step takes 20 ms at least.
+    assert costs.hours(1e9, 0, gpu) == pytest.approx((150 + 228.57) / 3600, rel=1e-3)
+    assert costs.hours(1e9, 9000, gpu, gpus=2) == pytest.approx(0.5 * 378.57 / 3600, rel=1e-3)
+    assert costs.hours(1e9, 10_000, gpu, gpus=2) == pytest.approx(200 / 3600, rel=1e-3)
     assert costs.memory(10**5) == pytest.approx(1e9 + 2e9 + 1.25e9)
 
 
@@ -138,7 +139,7 @@ def test_a_batch_is_cut_into_as_few_parts_as_fit() -> None:
 
 
 def test_no_hours_on_gpus_that_cannot_share_the_batches_out() -> None:
-    costs = Costs(parameters=10, macs=1e4, kept=1e3, fixed=1e9)
+    costs = Costs(parameters=10, macs=1e4, kept=1e3, fixed=1e9, blocks=5)
     plans = [
         Plan(load_recipe(RECIPES / "paper" / f"run-b.{task}.toml"), costs, True, ()) for task in ("deblur", "lowlight")
     ]

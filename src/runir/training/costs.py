@@ -1,8 +1,8 @@
 """What a run will take on GPUs: estimates from counted MACs and kept bytes, and from assumptions stated here.
 
 Counted: multiply-accumulates per pixel (`runir.models.complexity`), and the bytes that the backward pass needs, of a
-step with fake tensors, which have shapes and types but no values. Assumed: the constants below. Nobody measured these
-hours.
+step with fake tensors, which have shapes and types but no values. Assumed: the constants below, of which PASSES and
+HOST fit what was measured on one H100 (docs/training.md); nobody measured these hours.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from runir.training.recipe import Recipe
 FLOPS_PER_MAC = 6  # two forward; the backward pass costs twice the forward one
 ARITHMETIC = 0.4  # share of the peak that convolutions and matrix products reach
 BANDWIDTH = 0.7  # share of the memory's peak that everything between them reaches
-PASSES = 5  # a kept value is written once and read twice, its gradient written and read once
+PASSES = 16  # over a kept value and its gradient: eager kernels each read and write anew, and bf16 copies are made
 TEMPORARY = 1.25  # memory for gradients of kept values, work space and gaps, as a factor on kept bytes
 CONTEXT = 10**9  # bytes that CUDA and its libraries take
-HOST = 0.02  # seconds of a step that no GPU shortens: launching kernels, optimisers, exchange of gradients
+HOST = 0.004  # seconds per block and step that no GPU shortens: launching its kernels and its share of the optimiser's
 
 
 class GPU(NamedTuple):
@@ -49,22 +49,23 @@ GPUS = (
 @dataclass(frozen=True, slots=True)
 class Costs:
     """Of one recipe. macs: per pixel, forward; kept: bytes per pixel for the backward pass; fixed: bytes that do not
-    depend on the batch (weights, gradients, average, optimiser, copies of weights in bf16)."""
+    depend on the batch (weights, gradients, average, optimiser, copies of weights in bf16); blocks: of the network."""
 
     parameters: int
     macs: float
     kept: float
     fixed: float
+    blocks: int
 
     def memory(self, pixels: int) -> float:
         """Bytes on a GPU that computes `pixels` at once."""
         return CONTEXT + self.fixed + TEMPORARY * self.kept * pixels
 
     def hours(self, pixels: float, steps: int, gpu: GPU, gpus: int = 1) -> float:
-        """Hours for so many training pixels in so many steps."""
+        """Hours for so many training pixels in so many steps. Kernels are launched while others run."""
         arithmetic = FLOPS_PER_MAC * self.macs / (ARITHMETIC * gpu.tflops * 1e12)
         traffic = PASSES * self.kept / (BANDWIDTH * gpu.bandwidth * 1e9)
-        return (pixels * (arithmetic + traffic) / gpus + steps * HOST) / 3600
+        return max(pixels * (arithmetic + traffic) / gpus, steps * HOST * self.blocks) / 3600
 
 
 def measure(recipe: Recipe, config: RUNConfig, parameters: int, macs: float, half: bool) -> Costs:
@@ -73,7 +74,8 @@ def measure(recipe: Recipe, config: RUNConfig, parameters: int, macs: float, hal
     one, two = (kept_bytes(recipe, config, batch, patch, half) for batch in (1, 2))
     state = 4 if recipe.optim.optimiser == "muon" else 8  # bytes per parameter of the optimiser
     fixed = parameters * (4 * 3 + state) + max(0, 2 * one - two)
-    return Costs(parameters, macs, (two - one) / patch**2, fixed)
+    blocks = sum(level.encoder + level.decoder for level in config.levels)
+    return Costs(parameters, macs, (two - one) / patch**2, fixed, blocks)
 
 
 def kept_bytes(recipe: Recipe, config: RUNConfig, batch: int, patch: int, half: bool) -> int:

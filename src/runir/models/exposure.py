@@ -50,7 +50,8 @@ class Exposure(nn.Module):
 
     def coefficients(self, findings: Tensor) -> Tensor:
         """B x the last width -> a in (-1, 1), B x C x ROUNDS."""
-        return torch.tanh(self.curve(findings)).unflatten(1, (-1, ROUNDS))
+        found: Tensor = torch.tanh(self.curve(findings))
+        return found.reshape(len(found), -1, ROUNDS)
 
     def forward(self, x: Tensor, thumbnails: Tensor | None = None) -> Tensor:
         """B x C x H x W -> the same shape, in [0, 1]. thumbnails: of the pictures that x shows parts of, B x C x GRID x

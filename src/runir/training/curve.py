@@ -47,7 +47,7 @@ def train_curve(exposure: nn.Module, source: PairSource, section: CurveSection, 
         chosen = torch.from_numpy(rng.integers(len(dark), size=section.batch)).to(device)
         loss = torch.log(_errors(exposure, *_part(dark[chosen], clean[chosen], rng), DROPOUT) + FLOOR).mean()
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         average.update(exposure, step)
         if time.monotonic() - told > EVERY:

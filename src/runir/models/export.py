@@ -42,8 +42,9 @@ def export(network: RUN, tile: int, folder: Path) -> list[Path]:
     onnx_file.write_bytes(to_onnx(network, tile).SerializeToString())
     if not network.config.exposure:
         return [onnx_file, safetensors]
+    numbers = {n.removeprefix("exposure."): t.numpy() for n, t in state.items() if n.startswith("exposure.")}
     with exposure.open("wb") as file:
-        np.savez(file, **{name: t.numpy() for name, t in network.exposure.state_dict().items()})
+        np.savez(file, **numbers)
     return [onnx_file, safetensors, exposure]
 
 

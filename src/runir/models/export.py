@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -42,7 +43,9 @@ def export(network: RUN, tile: int, folder: Path) -> list[Path]:
     onnx_file.write_bytes(to_onnx(network, tile).SerializeToString())
     if not network.config.exposure:
         return [onnx_file, safetensors]
-    numbers = {n.removeprefix("exposure."): t.numpy() for n, t in state.items() if n.startswith("exposure.")}
+    numbers: dict[str, Any] = {
+        n.removeprefix("exposure."): t.numpy() for n, t in state.items() if n.startswith("exposure.")
+    }
     with exposure.open("wb") as file:
         np.savez(file, **numbers)
     return [onnx_file, safetensors, exposure]

@@ -1,7 +1,7 @@
 """Fits the rules of `runir.inspection` on degraded training pictures and writes src/runir/inspection/coefficients.py.
 
     python benchmarks/inspection_fit.py --photos DIR --photos DIR --lol DIR --held-out recipes/held_out.txt
-        --cache FILE.jsonl [--pictures 60] [--write]
+        --cache FILE.jsonl [--pictures 60] [--rules rain] [--write]
 
 Every picture that is not held out, up to --pictures of them spread over the folders (parts of at most 256 x 256), is
 measured clean, softened, faintly noisy, and with each fault; LOL's dark pictures and their bright partners are real.
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from inspection import Pixels, middle, unit
 from runir.data.pictures import find_pictures, load_rgb8, read_name_list
 from runir.degradations import parse_degradation
+from runir.inspection.coefficients import RULES as SHIPPED
 from runir.inspection.crops import reduce_whole, take_crops
 from runir.inspection.darkness import brightness
 from runir.inspection.features import features, measure_detail
@@ -47,7 +48,7 @@ RULES = {
     ),
     "rain": (
         *("ridges", "surplus", "calm", "across", "leaning", "wide_surplus", "wide_half"),
-        *("upright", "upright_calm", "light_high", "texture_low"),
+        *("upright", "upright_calm", "light_high", "texture_low", "washed", "washed_half"),
     ),
 }
 ANY = math.nan  # such samples do not count for a rule
@@ -83,14 +84,15 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True, metavar="FILE")
     parser.add_argument("--pictures", type=int, default=60, metavar="N")
     parser.add_argument("--measured", action="store_true", help="fit what --cache holds; measure nothing")
+    parser.add_argument("--rules", nargs="+", choices=list(RULES), default=list(RULES), help="the others stay")
     parser.add_argument("--write", action="store_true", help=f"write {TARGET.name}")
     options = parser.parse_args()
     if not options.measured:
         measure(options)
     samples = [json.loads(text) for text in options.cache.read_text("utf-8").splitlines()]
-    fitted = {rule: fit(rule, index, samples) for index, rule in enumerate(RULES)}
+    fitted = {rule: fit(rule, index, samples) for index, rule in enumerate(RULES) if rule in options.rules}
     if options.write:
-        TARGET.write_text(render(fitted), "utf-8")
+        TARGET.write_text(render(SHIPPED | fitted), "utf-8")
 
 
 def measure(options: argparse.Namespace) -> None:

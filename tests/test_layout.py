@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "degradations": set(),
     "models": {"deconvolution", "weights"},
     "inference": {"images", "weights", "deconvolution", "models"},  # models: the PyTorch engine, inside its constructor
-    "inspection": {"images", "weights"},
+    "inspection": {"images", "weights", "inference"},
     "evaluation": {"images", "weights", "degradations", "inference"},
     "data": {"images", "degradations", "deconvolution"},
     "training": {"images", "models", "data", "evaluation", "degradations", "deconvolution", "weights"},

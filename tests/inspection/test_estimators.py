@@ -18,6 +18,7 @@ from runir.inspection.edges import edges
 from runir.inspection.noise import noise_levels
 from runir.inspection.rules import Feature, Rule
 from runir.inspection.streaks import rain_signs
+from runir.inspection.washed import light_washed_away
 
 DATA = Path(__file__).parents[1] / "data"
 NAMES = sorted(p.stem for p in DATA.glob("*.webp"))
@@ -117,6 +118,19 @@ def test_dark_lines_are_no_rain() -> None:
     assert bright.surplus > 3 > 1 > dark.surplus
     assert bright.calm > 1
     assert dark.calm < 0
+    assert light_washed_away([wet]).calm > 5
+    assert light_washed_away([1 - wet]).calm < 1
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 9])
+def test_rain_is_washed_away_in_any_number_of_crops(count: int) -> None:
+    params = Rain((RainLayer(density=3.0, length=30, width=0.8, brightness=0.6),))
+    dry = clean("house")
+    wet = stored(rain(dry, params, np.random.default_rng(0)))
+    corners = [(24 * (k % 3), 24 * (k // 3)) for k in range(count)]
+    found = [light_washed_away([picture[y : y + 200, x : x + 150] for y, x in corners]) for picture in (dry, wet)]
+    assert found[0].calm <= found[0].half < 1
+    assert found[1].half >= found[1].calm > 5
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -34,7 +34,8 @@ class ExposureCurve:
 
     def coefficients(self, reduced: Array) -> Array:
         """Reduced picture h x w x 3 -> a in (-1, 1), 3 x rounds."""
-        hidden = 2 * np.sqrt(np.maximum(thumbnail(reduced), np.float32(FLOOR))) - 1
+        root = np.sqrt(np.maximum(thumbnail(reduced), np.float32(FLOOR)))
+        hidden = np.concatenate((2 * root - 1, root / root.mean() - 1), axis=2)
         for index, stride in enumerate(STRIDES):
             hidden = self._looked(index, hidden, stride)
         found = hidden.mean(axis=(0, 1)) @ self._numbers["curve.weight"].T + self._numbers["curve.bias"]

@@ -1,7 +1,7 @@
 """What is wrong with this picture: noise, darkness, motion blur, rain, and which tasks would repair it.
 
-Small estimators in NumPy, each explained where it is computed; `inspect` puts them together, `plan_tasks` says what
-follows. Nothing here changes a picture.
+Small estimators in NumPy, each explained where it is computed, and for rain what its network would take; `inspect`
+puts them together, `plan_tasks` says what follows. Nothing here changes a picture.
 """
 
 from runir.inspection.crops import crop_boxes

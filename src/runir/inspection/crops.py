@@ -15,6 +15,7 @@ Pixels = NDArray[np.float32]
 CROP = 224  # side of a crop, a multiple of JPEG's 8
 GRID = 3  # crops per side of a large picture
 REDUCED = 512  # longest side of the reduced picture is at most this
+TILE = 48  # about the side of the places in a crop that are compared, in pixels
 SMALLEST = 64  # pictures narrower than this have too few pixels for statements about detail
 
 
@@ -84,3 +85,12 @@ def planes(pixels: Pixels) -> NDArray[np.float32]:
         (red - 2 * green + blue) * np.float32(6**-0.5),
     )
     return np.stack(rows)
+
+
+def tile_means(plane: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Means of tiles of about 48 x 48 (one tile at least), flat."""
+    rows, columns = (max(1, side // TILE) for side in plane.shape)
+    height, width = plane.shape[0] // rows, plane.shape[1] // columns
+    cut = plane[: rows * height, : columns * width].reshape(rows, height, columns, width)
+    means: NDArray[np.float32] = cut.mean((1, 3)).ravel()
+    return means

@@ -12,6 +12,7 @@ from runir.inspection.darkness import Brightness
 from runir.inspection.edges import Edges, edges
 from runir.inspection.noise import NoiseLevels, noise_levels
 from runir.inspection.streaks import RainSigns, Streaks, rain_signs
+from runir.inspection.washed import Washed, light_washed_away
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +23,12 @@ class Detail:
     edges: Edges
     rain: RainSigns
     jpeg: float
+    washed: Washed
 
 
 def measure_detail(crops: Sequence[Pixels]) -> Detail:
     """Measure crops, H x W x C in [0, 1], each at least 64 x 64."""
-    return Detail(noise_levels(crops), edges(crops), rain_signs(crops), jpeg_traces(crops))
+    return Detail(noise_levels(crops), edges(crops), rain_signs(crops), jpeg_traces(crops), light_washed_away(crops))
 
 
 def features(detail: Detail | None, light: Brightness) -> dict[str, float]:
@@ -58,6 +60,8 @@ def features(detail: Detail | None, light: Brightness) -> dict[str, float]:
         "rise": math.log(5.0 + e.rise),
         "upright": math.log(detail.rain.upright),
         "upright_calm": math.log(detail.rain.upright_calm),
+        "washed": math.log(0.5 + max(0.0, detail.washed.calm)),
+        "washed_half": math.log(0.5 + max(0.0, detail.washed.half)),
     }
     return found | _of_streaks(detail.rain.fine, "") | _of_streaks(detail.rain.coarse, "wide_")
 

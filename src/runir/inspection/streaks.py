@@ -19,13 +19,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runir.inspection.crops import Pixels, planes
+from runir.inspection.crops import Pixels, planes, tile_means
 
 FALLING = (-48, -36, -24, -12, 0, 12, 24, 36, 48)  # degrees from the vertical
 ACROSS = (66, 90, 114)  # where no rain falls: for comparison
 LENGTH = 11  # pixels along a line that are averaged
 SIDE = 4  # pixels to either side of it
-TILE = 48  # about the side of the places that are compared, in pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +115,7 @@ def _lines(lights: Sequence[NDArray[np.float32]], angle: int) -> _Lines:
         near, *ends = (_inner(mean, s * side[0], s * side[1]) for s in (0, 1, -1))
         ridge = np.maximum(near - np.maximum(*ends), 0)
         valley = np.maximum(np.minimum(*ends) - near, 0)
-        tiles.append(np.stack([_tile_means(ridge), _tile_means(valley)]))
+        tiles.append(np.stack([tile_means(ridge), tile_means(valley)]))
     ridges, valleys = np.concatenate(tiles, 1)
     return _Lines(ridges, valleys)
 
@@ -130,16 +129,7 @@ def _halve(light: NDArray[np.float32]) -> NDArray[np.float32]:
 def _uprightness(light: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
     """Energy of horizontal over vertical steps, by tile."""
     right, down = light[1:, 1:] - light[1:, :-1], light[1:, 1:] - light[:-1, 1:]
-    return (_tile_means(right**2) + 0.5) / (_tile_means(down**2) + 0.5)
-
-
-def _tile_means(plane: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Means of tiles of about 48 x 48 (one tile at least), flat."""
-    rows, columns = (max(1, side // TILE) for side in plane.shape)
-    height, width = plane.shape[0] // rows, plane.shape[1] // columns
-    cut = plane[: rows * height, : columns * width].reshape(rows, height, columns, width)
-    means: NDArray[np.float32] = cut.mean((1, 3)).ravel()
-    return means
+    return (tile_means(right**2) + 0.5) / (tile_means(down**2) + 0.5)
 
 
 def _mean_of_shifts(light: NDArray[np.float32], shifts: Sequence[tuple[int, int]], margin: int) -> NDArray[np.float32]:

@@ -130,7 +130,8 @@ def _rain(detail: Detail | None, values: dict[str, float]) -> Rain:
         return Rain(0.0, rule.threshold, TOO_SMALL)
     score, lines = rule.score(values), detail.rain.fine
     ratio = f"bright thin lines are {lines.surplus:.1f} times as strong as dark ones"
+    takes = f"removing rain would take {max(0.0, detail.washed.calm):.1f} of 255 levels of light"
     if score < rule.threshold:
-        return Rain(score, rule.threshold, f"no streaks ({ratio})", lines.angle)
+        return Rain(score, rule.threshold, f"no streaks ({ratio}, {takes})", lines.angle)
     lean = f"about {abs(lines.angle)} degrees from the vertical" if lines.angle else "about vertical"
-    return Rain(score, rule.threshold, f"streaks, {lean}: {ratio}", lines.angle)
+    return Rain(score, rule.threshold, f"streaks, {lean}: {ratio}, {takes}", lines.angle)

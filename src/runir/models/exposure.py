@@ -27,14 +27,14 @@ FLOOR = 1e-4  # below it the square root, which spreads out the dark values, is 
 class Exposure(nn.Module):
     """Picture in, brightened picture out.
 
-    Four convolutions look at the thumbnail, what they find is averaged over it, and a linear layer turns that into `a`
-    per channel and round.
+    Four convolutions look at the thumbnail as it is and relative to its own mean, what they find is averaged over it,
+    and a linear layer turns that into `a` per channel and round.
     """
 
     def __init__(self, channels: int) -> None:
         """Channels: of the picture."""
         super().__init__()
-        sizes = zip(itertools.pairwise((channels, *WIDTHS)), STRIDES, strict=True)
+        sizes = zip(itertools.pairwise((2 * channels, *WIDTHS)), STRIDES, strict=True)
         self.look = nn.ModuleList(nn.Conv2d(a, b, 3, stride, padding=1) for (a, b), stride in sizes)
         self.curve = nn.Linear(WIDTHS[-1], channels * ROUNDS)
         with torch.no_grad():
@@ -43,7 +43,9 @@ class Exposure(nn.Module):
 
     def findings(self, thumbnails: Tensor) -> Tensor:
         """B x C x GRID x GRID -> B x the last width."""
-        hidden = 2 * thumbnails.clamp_min(FLOOR).sqrt() - 1
+        root = thumbnails.clamp_min(FLOOR).sqrt()
+        # Of a dark picture the roots alone are nearly all the same, which trains slowly.
+        hidden = torch.cat((2 * root - 1, root / root.mean((1, 2, 3), keepdim=True) - 1), 1)
         for layer in self.look:
             hidden = F.leaky_relu(layer(hidden), SLOPE)
         return hidden.mean((2, 3))

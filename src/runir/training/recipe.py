@@ -32,7 +32,7 @@ class CurveSection:
     made. rate, decay: of AdamW.
     """
 
-    steps: int = 8000
+    steps: int = 16000
     batch: int = 32
     count: int = 3000
     rate: float = 1e-3

@@ -31,7 +31,7 @@ def lively(seed: int = 0) -> Exposure:
     torch.manual_seed(seed)
     exposure = Exposure(3)
     with torch.no_grad():
-        exposure.curve.weight.mul_(20)
+        exposure.curve.weight.mul_(200)
         exposure.curve.bias.normal_()
     return exposure
 
@@ -79,7 +79,7 @@ def test_a_part_is_brightened_as_its_picture_is() -> None:
         whole, part = exposure(x), exposure(x[..., 16:48, :32], shown)
         alone = exposure(x[..., 16:48, :32])
     torch.testing.assert_close(part, whole[..., 16:48, :32], atol=1e-5, rtol=0)
-    assert (part - alone).abs().max() > 1e-4
+    assert (part - alone).abs().max() > 1e-3
 
 
 def model(folder: Path) -> tuple[RUN, Model]:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from runir.inspection.crops import Pixels, planes
+from runir.inspection.crops import Pixels, light_plane
 from runir.inspection.noise import BANDS, BLOCK, DCT
 
 LEAST = 0.15  # energy of rounding to 8 bit, so that it weighs little
@@ -26,7 +26,7 @@ def jpeg_traces(crops: Sequence[Pixels]) -> float:
     """
     means, counts = [], []
     for crop in crops:
-        light = planes(crop)[0] * np.float32(3**-0.5 if crop.shape[2] == 3 else 1.0)
+        light = light_plane(crop)
         logs = [_log_energy(light[start:, start:]) for start in (0, BLOCK // 2)]
         means.append(logs[1] - logs[0])
         counts.append(light.size)

@@ -87,6 +87,12 @@ def planes(pixels: Pixels) -> NDArray[np.float32]:
     return np.stack(rows)
 
 
+def light_plane(pixels: Pixels) -> NDArray[np.float32]:
+    """Mean of the channels in 8-bit levels, H x W; of values beyond [0, 1] their nearest."""
+    light: NDArray[np.float32] = planes(pixels)[0] * np.float32(3**-0.5 if pixels.shape[2] == 3 else 1.0)
+    return light
+
+
 def tile_means(plane: NDArray[np.float32]) -> NDArray[np.float32]:
     """Means of tiles of about 48 x 48 (one tile at least), flat."""
     rows, columns = (max(1, side // TILE) for side in plane.shape)

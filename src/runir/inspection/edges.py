@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from runir.inspection.crops import Pixels, planes
+from runir.inspection.crops import Pixels, light_plane
 
 STEPS = ((0, 1), (1, 1), (1, 0), (1, -1))  # (down, right) of a pixel step: 0, 45, 90, 135 degrees, y downwards
 SPANS = (8, 16)  # pixels over which a rise is looked for
@@ -48,7 +48,7 @@ class Edges:
 
 def edges(crops: Sequence[Pixels]) -> Edges:
     """Measure crops (H x W x C in [0, 1], at least 64 x 64 each)."""
-    lights = [planes(crop)[0] * np.float32(3**-0.5 if crop.shape[2] == 3 else 1.0) for crop in crops]
+    lights = [light_plane(crop) for crop in crops]
     table = np.array([[_steepness(lights, step, span) for span in SPANS] for step in STEPS])
     best, typical, rise = table[..., 0], table[..., 1], table[..., 2]
     short, long = best.T

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runir.inspection.crops import Pixels, planes, tile_means
+from runir.inspection.crops import Pixels, light_plane, tile_means
 
 FALLING = (-48, -36, -24, -12, 0, 12, 24, 36, 48)  # degrees from the vertical
 ACROSS = (66, 90, 114)  # where no rain falls: for comparison
@@ -67,7 +67,7 @@ class RainSigns:
 
 def rain_signs(crops: Sequence[Pixels]) -> RainSigns:
     """Measure crops (H x W x C in [0, 1], at least 64 x 64 each)."""
-    lights = [planes(crop)[0] * np.float32(3**-0.5 if crop.shape[2] == 3 else 1.0) for crop in crops]
+    lights = [light_plane(crop) for crop in crops]
     ratios = np.concatenate([_uprightness(light) for light in lights])
     low, lowest = np.quantile(ratios, (0.25, 0.1))
     return RainSigns(streaks(lights), streaks([_halve(light) for light in lights]), float(low), float(lowest))

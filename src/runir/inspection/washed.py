@@ -15,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 
 from runir.inference import Restorer
-from runir.inspection.crops import Pixels, planes, tile_means
+from runir.inspection.crops import Pixels, light_plane, tile_means
 
 NETWORK = "run-s.derain"  # `run-t.derain` takes more from what only looks like rain
 SIDE = 448  # at most so much of a picture is looked at: one tile of the network
@@ -48,9 +48,7 @@ def light_washed_away(crops: Sequence[Pixels]) -> Washed:
     shown = np.concatenate([np.concatenate(parts[k : k + 2], axis=1) for k in range(0, len(parts), 2)])
     shown = np.clip(shown, 0, 1)
     with _one_at_a_time:
-        dry = _network()(shown)
-    change = planes(np.clip(dry, 0, 1))[0] - planes(shown)[0]
-    change *= np.float32(3**-0.5 if shown.shape[2] == 3 else 1.0)
+        change = light_plane(_network()(shown)) - light_plane(shown)
     excess = []
     for k in range(len(parts)):
         top, left = k // 2 * height, k % 2 * width

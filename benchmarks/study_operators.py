@@ -229,6 +229,8 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     kept = options.out / "sizes.json"
     if not kept.exists():
+        if options.report or options.only:
+            parser.error(f"{kept}: is missing; call without --report and --only first, on an idle machine")
         kept.write_text(json.dumps(fit(options.threads), indent=1), "utf-8")
     sizes = json.loads(kept.read_text("utf-8"))
     if not options.report:

@@ -2,7 +2,8 @@
 
     python benchmarks/tiles_vs_whole.py [--photos DIR] [--side 1100] [--update-cards]
 
-Without --photos: the pictures that ship with the tests, repeated by mirroring; degraded for each model's task, seed 0.
+Without --photos: the pictures that ship with the tests, repeated by mirroring and lit from one corner; degraded for
+each model's task, seed 0.
 Whole: the PyTorch network on the picture extended by reflection, with the statistics that tiles share if the model's
 card says that they do (`views`), else with its own. Prints the PSNR between the two, the difference near
 seams and elsewhere, and the largest difference of local brightness near seams, in levels of 255. With --update-cards
@@ -30,6 +31,7 @@ from runir.training.package import change_card
 from runir.weights import Model, list_models
 
 ROOT = Path(__file__).parents[1]
+FAR = 0.2  # light in the corner farthest from it
 MUST = {"denoise": 50.0, "derain": 50.0, "photo": 50.0}
 Picture = NDArray[np.float32]
 
@@ -51,9 +53,13 @@ def whole_network(model: Model) -> WholeNetwork:
 
 
 def enlarged(picture: Picture, side: int) -> Picture:
-    """At least side x side, by mirroring."""
+    """At least side x side; what is smaller is mirrored and lit from one corner, so that no two tiles look the same."""
+    if min(picture.shape[:2]) >= side:
+        return picture
     rows, columns = (reflected(0, max(side, have), have) for have in picture.shape[:2])
-    return picture[rows][:, columns]
+    down, across = (np.linspace(0, 1, len(where), dtype=np.float32) for where in (rows, columns))
+    light = np.float32(FAR) ** ((down[:, None] + across) / 2)
+    return np.asarray(picture[rows][:, columns] * light[..., None], np.float32)
 
 
 def main() -> None:

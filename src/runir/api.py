@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,7 +24,7 @@ from runir.inference import Restorer
 from runir.inference.engines import Precision
 from runir.inference.file import FileOptions, restore_file
 from runir.inference.restorer import as_picture, check_strength
-from runir.inspection import Findings, inspect, plan
+from runir.inspection import RAIN_NETWORK, Findings, inspect, plan
 from runir.inspection.files import inspect_file
 from runir.weights import find_model, list_models
 from runir.weights.registry import CARD
@@ -108,27 +109,33 @@ def _state(model: str) -> State | None:
 
 
 class Kit:
-    """Restorers by model name, each compiled when it is first needed."""
+    """Restorers by model name, each compiled when it is first needed. For any number of threads."""
 
     def __init__(
         self, engine: str = AUTO, device: str = AUTO, precision: Precision = "f32", threads: int | None = None
     ) -> None:
         """As of Restorer."""
         self._engine, self._device, self._precision, self._threads = engine, device, precision, threads
-        self._held: dict[tuple[str, State | None], Restorer] = {}
+        self._held: dict[tuple[str, Precision, State | None], Restorer] = {}
+        self._lock = threading.Lock()
 
     def get(self, models: Sequence[str]) -> list[Restorer]:
         """The restorers of these models. Raises what Restorer raises."""
-        return [self._restorer(name) for name in models]
+        return [self._restorer(name, self._precision) for name in models]
 
-    def _restorer(self, name: str) -> Restorer:
-        key = name, _state(name)
-        if key not in self._held:
-            self._held = {held: restorer for held, restorer in self._held.items() if held[0] != name}
-            self._held[key] = Restorer(
-                name, engine=self._engine, device=self._device, precision=self._precision, threads=self._threads
-            )
-        return self._held[key]
+    def rain_network(self) -> Restorer:
+        """The one that rain is told by, in float32, as its thresholds were found. Raises what Restorer raises."""
+        return self._restorer(RAIN_NETWORK, "f32")
+
+    def _restorer(self, name: str, precision: Precision) -> Restorer:
+        key = name, precision, _state(name)
+        with self._lock:
+            if key not in self._held:
+                self._held = {held: restorer for held, restorer in self._held.items() if held[:2] != key[:2]}
+                self._held[key] = Restorer(
+                    name, engine=self._engine, device=self._device, precision=precision, threads=self._threads
+                )
+            return self._held[key]
 
 
 def default_output(path: Path, what: str = "restored", ending: str | None = None) -> Path:
@@ -229,7 +236,8 @@ def restore(
     Args:
         picture: a path, or a float array H x W x 3, H x W x 1 or H x W in [0, 1].
         task: what is wrong with it: "denoise", "photo", "lowlight", "deblur", "derain", several with commas between,
-            or "auto": looks at the picture first.
+            or "auto": looks at the picture first. Of several, each restores what the one before made of an array; of a
+            file the exposure for "lowlight" goes by the picture as it came, and results differ in the details.
         model: a model's name; default: the larger one of the task, and of "denoise" if neither is given.
         output: for a path: where the result goes (default NAME.restored.EXT beside the input).
         strength: 0 (unchanged) to 1 (full).
@@ -249,14 +257,14 @@ def restore(
     if isinstance(picture, str | os.PathLike):
         source = Path(picture)
         target = check_paths(source, None if output is None else Path(output), overwrite)
-        chosen = choose(task, model, lambda: inspect_file(source), fast)
+        chosen = choose(task, model, lambda: inspect_file(source, network=kit.rain_network), fast)
         options = FileOptions(strength=check_strength(strength), quality=quality, overwrite=overwrite, tta=tta)
         return Path(restore_file(kit.get(chosen.models), source, target, options).output)
     if output is not None:
         raise UsageError("output is for files; for an array use the returned array")
     check_strength(strength)
     pixels = as_picture(picture)
-    chosen = choose(task, model, lambda: inspect(pixels), fast)
+    chosen = choose(task, model, lambda: inspect(pixels, kit.rain_network), fast)
     result: NDArray[np.float32] = pixels.reshape(np.shape(picture)).copy()
     for restorer in kit.get(chosen.models):
         result = restorer(result, strength=strength, tta=tta)

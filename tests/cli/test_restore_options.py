@@ -205,6 +205,20 @@ def test_the_whole_time_decides_what_is_long(
     assert capsys.readouterr().err == "6 tiles, about 4 s\n"
 
 
+def test_what_comes_before_the_first_tile_is_no_part_of_the_estimate(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Finding a blur takes seconds, once; with each of 60 tiles it would take ten minutes."""
+    import runir.cli.restore as module
+
+    times = iter((0.0, 9.0, 9.2, 9.4, 9.6, 9.8, 10.0, 10.3))
+    monkeypatch.setattr("runir.cli.restore.time.perf_counter", lambda: next(times))
+    bar = module._Bar(live=False)
+    for done in range(7):
+        bar(done, 63)
+    assert capsys.readouterr().err == "63 tiles, about 13 s\n"
+
+
 def test_a_fault_is_told_on_a_line_of_its_own(
     noisy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,6 +50,14 @@ def test_a_dark_ramp_and_a_dark_photo_have_no_steps_in_brightness(model: Model, 
     assert compare_tiling(restorer, dark, network).brightness < BRIGHTNESS[model.card.task] / 255
 
 
+def test_a_dark_ramp_of_twelve_megapixels_stays_a_ramp() -> None:
+    """At full size, but without the whole picture to compare with: a step at a seam would turn the ramp around."""
+    ramp = np.repeat((0.01 + 0.06 * np.linspace(0, 1, 4000, dtype=np.float32))[None, :, None], 3, axis=2)
+    steps = np.diff(Restorer("run-t.lowlight")(np.repeat(ramp, 3000, axis=0)).mean(axis=2).reshape(30, 100, 200, 20)
+                    .mean(axis=(1, 3)), axis=1)  # fmt: skip
+    assert steps.min() > 0
+
+
 def test_a_part_comes_out_as_in_the_whole(tmp_path: Path) -> None:
     """Statistics and exposure are those of the whole picture, also for a region of it."""
     restorer = Restorer("run-t.lowlight")

@@ -122,7 +122,7 @@ def test_dark_lines_are_no_rain() -> None:
     assert light_washed_away([1 - wet]).calm < 1
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 4, 9])
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 6, 9])
 def test_rain_is_washed_away_in_any_number_of_crops(count: int) -> None:
     params = Rain((RainLayer(density=3.0, length=30, width=0.8, brightness=0.6),))
     dry = clean("house")

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from runir.degradations import parse_degradation
 from runir.errors import UsageError
 from runir.images import Picture, read_picture, write_picture
-from runir.inspection import Findings, crop_boxes, inspect, inspect_parts, plan, plan_tasks
+from runir.inference import Restorer
+from runir.inspection import RAIN_NETWORK, Findings, crop_boxes, inspect, inspect_parts, plan, plan_tasks
 from runir.inspection.crops import reduce_whole
 from runir.inspection.files import inspect_file
 
@@ -142,6 +143,23 @@ def test_a_file_gives_what_its_pixels_give(tmp_path: Path) -> None:
     for (name, a), (_, b) in zip(told, inspect(pixels), strict=True):
         assert a.found == b.found, name
         assert abs(a.score - b.score) < 1e-3, name
+
+
+def test_rain_is_told_by_the_network_that_is_given() -> None:
+    """So that auto keeps to the engine, the device and the processors that were asked for."""
+    asked: list[Restorer] = []
+
+    def network() -> Restorer:
+        asked.append(Restorer(RAIN_NETWORK, engine="torch", threads=1))
+        return asked[-1]
+
+    picture = degraded(clean("house"), "rain:heavy=1,dry=0")
+    theirs, ours = inspect(picture, network), inspect(picture)
+    assert len(asked) == 1
+    assert theirs.rain.found
+    assert theirs.rain.score == pytest.approx(ours.rain.score, abs=1e-3)
+    inspect(np.zeros((40, 40, 3), np.float32), network)
+    assert len(asked) == 1  # nothing to look at: not made
 
 
 def test_what_is_transparent_does_not_count(tmp_path: Path) -> None:

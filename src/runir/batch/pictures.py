@@ -6,6 +6,7 @@ import json
 import queue
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from runir.api import AUTO, Chosen, Kit, choose, model_of, tasks
@@ -20,6 +21,8 @@ from runir.inference.file import FileOptions, FileWork
 from runir.inference.foreign import open_model
 from runir.inference.restorer import check_strength
 from runir.inference.threads import available_threads
+from runir.inspection import RAIN_NETWORK, Findings
+from runir.inspection.coefficients import RULES
 from runir.inspection.files import inspect_file
 
 _ROWS = 1024
@@ -123,23 +126,28 @@ def picture_worker(
     if task == AUTO and model is not None:
         raise UsageError("task 'auto' chooses the models: leave the model out, or name a task")
 
-    def models_for(path: Path) -> Chosen:
-        return choose(task, model, lambda: inspect_file(path, max_pixels=details.max_pixels), fast)
+    def look(path: Path) -> Findings:
+        return inspect_file(path, max_pixels=details.max_pixels, network=kits[0].rain_network)
 
-    every = (model_of(name, fast) for name in tasks())
-    possible = tuple(every) if task == AUTO else models_for(Path()).models  # these, without looking
+    def models_for(path: Path) -> Chosen:
+        return choose(task, model, lambda: look(path), fast)
+
     each = threads if threads is not None or at_once == 1 else max(1, available_threads() // at_once)
     kits = [Kit(engine, device, precision, each) for _ in range(at_once)]
+    every = (model_of(name, fast) for name in tasks())
+    possible = tuple(every) if task == AUTO else models_for(Path()).models  # these, without looking
     for kit in kits:
         kit.get(possible if task != AUTO else possible[:1])  # a wrong engine is found now, not once for each picture
     return PictureWorker(kits, models_for, details, _described(task, possible, precision, details))
 
 
 def _described(task: str | None, models: Sequence[str], precision: str, details: FileOptions) -> str:
-    cards = [open_model(name).card for name in models]
-    weights = [f"{card.name} {card.onnx_sha256[:16]}{card.exposure_sha256[:16]}" for card in cards]
     how = {name: value for name, value in asdict(details).items() if name not in _NOT_PIXELS and value is not None}
-    return json.dumps({"models": AUTO if task == AUTO else "given", "weights": weights, "precision": precision} | how)
+    looks = {"rules": sha256(repr(RULES).encode()).hexdigest()[:16]} if task == AUTO else {}
+    cards = [open_model(name).card for name in (*models, *([RAIN_NETWORK] if looks else ()))]
+    weights = [f"{card.name} {card.onnx_sha256[:16]}{card.exposure_sha256[:16]}" for card in cards]
+    chosen = AUTO if looks else "given"
+    return json.dumps({"models": chosen, "weights": weights, "precision": precision} | looks | how)
 
 
 def _endings(format: str | None) -> Mapping[str, str]:

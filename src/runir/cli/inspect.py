@@ -6,22 +6,24 @@ import argparse
 import json
 from pathlib import Path
 
+from runir.cli.options import add_engine_options, build_kit
 from runir.images import open_picture
 from runir.inspection import Findings, Step, plan
-from runir.inspection.files import inspect_file
+from runir.inspection.files import inspect_reader
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare this verb's arguments."""
     parser.add_argument("input", type=Path, metavar="FILE", help="a picture file")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    add_engine_options(parser, precision=False)
 
 
 def run(options: argparse.Namespace) -> int:
     """Inspect one file and print what was found."""
     with open_picture(options.input) as reader:
         height, width = reader.info.height, reader.info.width
-    findings = inspect_file(options.input)
+        findings = inspect_reader(reader, build_kit(options).rain_network)
     steps = plan(findings)
     if options.json:
         shown = {

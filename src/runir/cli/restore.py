@@ -20,6 +20,7 @@ from runir.inference.compare import compare
 from runir.inference.file import FileOptions, Restored, restore_file
 from runir.inference.part import Region
 from runir.inference.restorer import check_strength
+from runir.inspection import Findings
 from runir.inspection.files import inspect_file
 
 LONG_S = 5.0  # a job longer than this is announced,
@@ -40,7 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="see `runir models`; or a checkpoint of another network (default: the task's larger one)",
     )
-    parser.add_argument("--fast", action="store_true", help="the smaller networks: about three times as fast")
+    parser.add_argument(
+        "--fast", action="store_true", help="the smaller networks: about three times as fast (deblur: 1.4 times)"
+    )
     parser.add_argument("--strength", type=float, default=1.0, metavar="S", help="0 (unchanged) to 1 (full, default)")
     parser.add_argument(
         "--tta", action="store_true", help="average over 8 flips and turns: about 0.1 dB for 8 times the time"
@@ -172,8 +175,12 @@ class _Job:
         _show(options, done, chosen)
 
     def _chosen(self, source: Path) -> Chosen:
-        options, limit = self._options, self._details.max_pixels
-        return choose(options.task, options.model, lambda: inspect_file(source, max_pixels=limit), options.fast)
+        options, limit, rain = self._options, self._details.max_pixels, self._kit.rain_network
+
+        def look() -> Findings:
+            return inspect_file(source, max_pixels=limit, network=rain)
+
+        return choose(options.task, options.model, look, options.fast)
 
     def _into_folder(self) -> bool:
         """A name without an ending that is not there yet is that of a folder: no picture is written without one."""
@@ -211,14 +218,17 @@ class _Bar:
 
     def __init__(self, live: bool) -> None:
         self._live, self._said, self._drawn = live, False, False
-        self._begun = time.perf_counter()
+        self._begun = self._ready = time.perf_counter()
         self._first = (0, 0.0)  # tiles done and the time at the first call: what came before was warming up
 
     def __call__(self, done: int, total: int) -> None:
         now = time.perf_counter()
+        if not done:  # what was done so far, such as finding a blur, does not come again with each tile
+            self._ready = now
+            return
         if not self._first[0]:
             self._first = (done, now)
-            alone = now - self._begun  # with the warming up: only a slow tile says something by itself
+            alone = now - self._ready  # with the warming up: only a slow tile says something by itself
             if alone > LONG_S:
                 self._announce(total, alone / done * (total - done))
             return

@@ -93,6 +93,9 @@ class MotionBlurs:
         `rolling` of the pictures, about an axis up to `off_axis` pixels away. objects: share of the pictures with one
         or two. highlights: upper end, in every second picture. encoded: share blurred in sRGB-encoded values.
         jpeg: share stored as JPEG.
+
+    Raises:
+        UsageError: a value is out of its range.
     """
 
     size: tuple[float, float] = (3.0, 31.0)

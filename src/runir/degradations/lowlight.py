@@ -63,6 +63,9 @@ class LowLights:
     Attributes:
         exposure: logarithmic. shot: logarithmic; the read noise follows it. gamma: uniform. balance: largest deviation
         of red and blue from 1. jpeg: share stored as JPEG of quality 80 to 98.
+
+    Raises:
+        UsageError: a value is out of its range.
     """
 
     exposure: tuple[float, float] = (0.01, 0.35)

@@ -45,6 +45,9 @@ class RainLayer:
         width: standard deviation across a streak in pixels, > 0 (defocus makes it larger).
         brightness: of a streak's middle, mean, in [0, 1].
         sharp: streaks are lines of one brightness, round(2 width) pixels wide, without soft edges or ends.
+
+    Raises:
+        UsageError: a value is out of its range.
     """
 
     density: float
@@ -126,6 +129,9 @@ class Rains:
         jpeg: share that is stored as JPEG of quality 80 to 98. smeared, sharp: shares whose streaks are smeared noise,
             and (of the rest) sharp lines. aligned: share of the heavy rains whose layers have one direction, as one
             wind would have it. ramp: of smeared noise (see Rain), logarithmic.
+
+    Raises:
+        UsageError: a value is out of its range.
     """
 
     heavy: float = 0.5

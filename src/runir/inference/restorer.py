@@ -157,7 +157,8 @@ class Restorer:
             source: the picture; its values must be finite.
             strength: s in [0, 1]; the result is x + s (f(x) - x).
             tta: restore each tile in its eight flips and quarter turns and average (eight times the time).
-            progress: called with (tiles done, tiles in all) after each tile.
+            progress: called with (tiles done, tiles in all): with 0 done once the whole picture was looked at (where
+                the model does that), then after each tile.
             notes: gets a line when tiles were kept as they were, since the network's result for them was not finite or
                 further from them than anything it was trained on.
             cut: None: what `cutter` gives for this picture.
@@ -173,6 +174,8 @@ class Restorer:
         cut = cut or self.cutter(source)
         shared = self._shared(source, cut)
         done = kept = 0
+        if progress is not None:
+            progress(0, len(plan))
 
         def restore(tile: Array, top: int, left: int) -> Array:
             nonlocal done, kept
@@ -276,7 +279,7 @@ class Held:
 
     def reduced(self, side: int) -> Array:
         """See Source."""
-        return shrink(self._picture, side)
+        return shrink(np.clip(self._picture, 0, 1), side)
 
     def views(self, side: int, count: int) -> list[Array]:
         """See Source."""

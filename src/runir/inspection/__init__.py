@@ -8,8 +8,10 @@ from runir.inspection.crops import crop_boxes
 from runir.inspection.findings import Blur, Darkness, Finding, Findings, Noise, Rain
 from runir.inspection.plan import Step, plan, plan_tasks
 from runir.inspection.verdict import inspect, inspect_parts
+from runir.inspection.washed import RAIN_NETWORK
 
 __all__ = [
+    "RAIN_NETWORK",
     "Blur",
     "Darkness",
     "Finding",

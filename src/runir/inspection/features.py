@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from runir.inference import Restorer
 from runir.inspection.blocks import jpeg_traces
 from runir.inspection.crops import Pixels
 from runir.inspection.darkness import Brightness
@@ -26,9 +27,10 @@ class Detail:
     washed: Washed
 
 
-def measure_detail(crops: Sequence[Pixels]) -> Detail:
-    """Measure crops, H x W x C in [0, 1], each at least 64 x 64."""
-    return Detail(noise_levels(crops), edges(crops), rain_signs(crops), jpeg_traces(crops), light_washed_away(crops))
+def measure_detail(crops: Sequence[Pixels], network: Callable[[], Restorer] | None = None) -> Detail:
+    """Measure crops, H x W x C in [0, 1], each at least 64 x 64. network: see `light_washed_away`."""
+    washed = light_washed_away(crops, network)
+    return Detail(noise_levels(crops), edges(crops), rain_signs(crops), jpeg_traces(crops), washed)
 
 
 def features(detail: Detail | None, light: Brightness) -> dict[str, float]:

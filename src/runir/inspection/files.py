@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from runir.images import MAX_PIXELS, PictureReader, fill_transparent, finite, open_picture, to_float
+from runir.inference import Restorer
 from runir.inspection.crops import REDUCED, Box, Pixels, crop_boxes
 from runir.inspection.findings import Findings
 from runir.inspection.verdict import inspect_parts
@@ -21,26 +23,32 @@ def _shown(reader: PictureReader, top: int, bottom: int) -> Pixels:
     return pixels if alpha is None else fill_transparent(pixels, alpha)
 
 
-def inspect_file(path: Path, *, max_pixels: int = MAX_PIXELS) -> Findings:
-    """Look at a picture file, which is read once from top to bottom.
+def inspect_file(
+    path: Path, *, max_pixels: int = MAX_PIXELS, network: Callable[[], Restorer] | None = None
+) -> Findings:
+    """Look at a picture file, a strip at a time. network: see `washed.light_washed_away`.
 
     Raises UsageError for a path that is no file; RunirError for a picture that cannot be read, is larger than
     max_pixels, or holds floating-point values of another scale than 0 to 1.
     """
     with open_picture(path, max_pixels=max_pixels) as reader:
-        reader.check_range()
-        height, width = reader.info.height, reader.info.width
-        boxes = crop_boxes(height, width)
-        parts: dict[Box, list[Pixels]] = {box: [] for box in boxes}
-        end = max(y + high for y, _, high, _ in boxes)
-        for top in range(0, end, STRIP):
-            bottom = min(height, top + STRIP)
-            rows = None
-            for (y, x, high, wide), part in parts.items():
-                if y < bottom and top < y + high:
-                    rows = _shown(reader, top, bottom) if rows is None else rows
-                    part.append(rows[max(0, y - top) : y + high - top, x : x + wide])
-            if rows is None:
-                reader.rows(top, bottom)
-        reduced = reader.reduced(REDUCED)
-    return inspect_parts([np.concatenate(part) for part in parts.values()], reduced)
+        return inspect_reader(reader, network)
+
+
+def inspect_reader(reader: PictureReader, network: Callable[[], Restorer] | None = None) -> Findings:
+    """The same for a picture file that is open."""
+    reader.check_range()
+    height, width = reader.info.height, reader.info.width
+    boxes = crop_boxes(height, width)
+    parts: dict[Box, list[Pixels]] = {box: [] for box in boxes}
+    end = max(y + high for y, _, high, _ in boxes)
+    for top in range(0, end, STRIP):
+        bottom = min(height, top + STRIP)
+        rows = None
+        for (y, x, high, wide), part in parts.items():
+            if y < bottom and top < y + high:
+                rows = _shown(reader, top, bottom) if rows is None else rows
+                part.append(rows[max(0, y - top) : y + high - top, x : x + wide])
+        if rows is None:
+            reader.rows(top, bottom)
+    return inspect_parts([np.concatenate(part) for part in parts.values()], reader.reduced(REDUCED), network)

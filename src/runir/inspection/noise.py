@@ -98,14 +98,14 @@ def noise_levels(crops: Sequence[Pixels]) -> NoiseLevels:
         colour_mid=_sigma(colour, "mid"),
         colour_high=_sigma(colour, "high"),
         dark_to_bright=(halves[0] + 0.3) / (halves[1] + 0.3),
-        texture_low=float((coefficients[0][:, BANDS["low"]] ** 2).mean() + 0.1)
-        / float(coefficients[0][:, 0].var() + 64.0),
+        texture_low=_spread(coefficients[0]),
         texture_mid=_texture(coefficients[:1], light, texture, "mid"),
         texture_high=_texture(coefficients[:1], light, texture, "high"),
     )
 
 
 def _spread(light: NDArray[np.float32]) -> float:
+    """Energy of the low band over the variance of the blocks' means."""
     return float((light[:, BANDS["low"]] ** 2).mean() + 0.1) / float(light[:, 0].var() + 64.0)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from runir.errors import UsageError
+from runir.inference import Restorer
 from runir.inspection.coefficients import RULES
 from runir.inspection.crops import Pixels, check_pixels, is_gray, reduce_whole, take_crops, usable
 from runir.inspection.darkness import Brightness, brightness
@@ -19,12 +20,13 @@ FLAT = 6.0  # rise of the strongest edges in 8-bit levels, below which there is 
 CLEAR_DIRECTION = 1.6  # how much steeper edges must be in one direction than in another to call it a direction
 
 
-def inspect(pixels: Pixels) -> Findings:
+def inspect(pixels: Pixels, network: Callable[[], Restorer] | None = None) -> Findings:
     """Look for noise, darkness, motion blur and rain in a picture.
 
     Args:
         pixels: H x W x C, floating point, sRGB-encoded in [0, 1], C 1 or 3, H, W >= 1; values beyond are clipped. At
             most about half a million pixels are looked at, whatever the size.
+        network: see `washed.light_washed_away`.
 
     Returns:
         The findings; see `plan.plan_tasks` for what follows from them.
@@ -33,16 +35,17 @@ def inspect(pixels: Pixels) -> Findings:
         UsageError: `pixels` is not a picture.
     """
     check_pixels(pixels)
-    return inspect_parts(take_crops(pixels), reduce_whole(pixels))
+    return inspect_parts(take_crops(pixels), reduce_whole(pixels), network)
 
 
-def inspect_parts(crops: Sequence[Pixels], reduced: Pixels) -> Findings:
+def inspect_parts(crops: Sequence[Pixels], reduced: Pixels, network: Callable[[], Restorer] | None = None) -> Findings:
     """The same for callers that never hold the whole picture.
 
     Args:
         crops: full-size parts, H x W x C each; `crops.crop_boxes` says which. Parts narrower than 64 pixels
             are left out; without others, only darkness is looked for.
         reduced: the whole picture made smaller (`crops.reduce_whole`), for its brightness.
+        network: see `washed.light_washed_away`.
 
     Returns:
         The findings.
@@ -57,7 +60,7 @@ def inspect_parts(crops: Sequence[Pixels], reduced: Pixels) -> Findings:
     if all(is_gray(part) for part in (*crops, reduced)):
         crops, reduced = [crop[:, :, :1] for crop in crops], reduced[:, :, :1]
     light, large = brightness(reduced), usable(crops)
-    detail = measure_detail(large) if large else None
+    detail = measure_detail(large, network) if large else None
     values = features(detail, light)
     return Findings(
         noise=_noise(detail, values),

@@ -8,7 +8,7 @@ some light and gives some.)
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,7 +17,7 @@ import numpy as np
 from runir.inference import Restorer
 from runir.inspection.crops import Pixels, light_plane, tile_means
 
-NETWORK = "run-s.derain"  # `run-t.derain` takes more from what only looks like rain
+RAIN_NETWORK = "run-s.derain"  # `run-t.derain` takes more from what only looks like rain
 SIDE = 448  # at most so much of a picture is looked at: one tile of the network
 PLACES = 4  # and in so many places
 BORDER = 12  # pixels next to an edge of a crop, where the network sees a neighbour that is none
@@ -38,17 +38,18 @@ class Washed:
 
 @lru_cache(maxsize=1)
 def _network() -> Restorer:
-    return Restorer(NETWORK)
+    return Restorer(RAIN_NETWORK)
 
 
-def light_washed_away(crops: Sequence[Pixels]) -> Washed:
-    """Measure crops (H x W x C in [0, 1], at least 64 x 64 each)."""
+def light_washed_away(crops: Sequence[Pixels], network: Callable[[], Restorer] | None = None) -> Washed:
+    """Measure crops (H x W x C in [0, 1], at least 64 x 64 each). network: gives RAIN_NETWORK in float32; None: one
+    that is kept for this, on all processors."""
     parts = _spread(crops)
     height, width = parts[0].shape[:2]
     shown = np.concatenate([np.concatenate(parts[k : k + 2], axis=1) for k in range(0, len(parts), 2)])
     shown = np.clip(shown, 0, 1)
     with _one_at_a_time:
-        change = light_plane(_network()(shown)) - light_plane(shown)
+        change = light_plane((network or _network)()(shown)) - light_plane(shown)
     excess = []
     for k in range(len(parts)):
         top, left = k // 2 * height, k % 2 * width
@@ -60,9 +61,10 @@ def light_washed_away(crops: Sequence[Pixels]) -> Washed:
 
 
 def _spread(crops: Sequence[Pixels]) -> list[Pixels]:
-    """One part, or an even number of parts of one size, that together are no larger than SIDE x SIDE."""
-    step = max(1, len(crops) // PLACES)
-    chosen = list(crops[::step][:PLACES])
+    """One part, or an even number of parts of one size, that together are no larger than SIDE x SIDE; from the first
+    crop to the last."""
+    count = min(PLACES, len(crops))
+    chosen = [crops[round(k * (len(crops) - 1) / max(1, count - 1))] for k in range(count)]
     if len(chosen) % 2 and len(chosen) > 1:
         chosen.append(chosen[0])
     most = SIDE if len(chosen) == 1 else SIDE // 2

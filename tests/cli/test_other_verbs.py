@@ -3,6 +3,7 @@
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from runir.degradations import awgn
 from runir.evaluation import psnr
 from runir.images import read_picture
 from runir.inference import Restorer
+from runir.inspection import RAIN_NETWORK
 from runir.weights import Model
 from runir.weights.card import read_card
 
@@ -148,6 +150,30 @@ def test_models_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> None
     assert {row["name"] for row in json.loads(out(capsys, "models", "--json"))} >= {"run-s.denoise"}
     assert "did you mean 'run-t.denoise'" in refused(capsys, "models", "show", "run-t.denoisr")
     assert "give a model's name" in refused(capsys, "models", "show")
+
+
+def test_looking_keeps_to_the_engine_and_the_processors_that_were_asked_for(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import runir.api
+
+    asked: list[tuple[str, object, object]] = []
+
+    class Watched(Restorer):
+        def __init__(self, model: str, **options: Any) -> None:
+            asked.append((model, options["engine"], options["threads"]))
+            super().__init__(model, **options)
+
+    monkeypatch.setattr(runir.api, "Restorer", Watched)
+    (tmp_path / "in").mkdir()
+    Image.open(DATA / "house.webp").save(tmp_path / "in" / "a.png")
+    words = ("--engine", "torch", "--threads", "1")
+    out(capsys, "inspect", tmp_path / "in" / "a.png", *words)
+    out(capsys, "restore", tmp_path / "in" / "a.png", "--task", "auto", *words)
+    out(capsys, "restore", tmp_path / "in", "-o", tmp_path / "out", "--task", "auto", "--fast", *words)
+    assert {(engine, threads) for _, engine, threads in asked} == {("torch", 1)}
+    assert [model for model, _, _ in asked].count(RAIN_NETWORK) == 3
+    assert "did you mean 'openvino'" in refused(capsys, "inspect", tmp_path / "in" / "a.png", "--engine", "openvion")
 
 
 def test_train_refuses_wrong_usage(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from runir.degradations import parse_degradation
 from runir.evaluation import psnr
@@ -73,6 +74,16 @@ def test_a_part_comes_out_as_in_the_whole(tmp_path: Path) -> None:
     inside = whole[500:680, 300:500]
     assert psnr(part, inside, peak=1.0) > 45
     assert abs(float((part - inside).mean())) < 0.5 / 255
+
+
+def test_highlights_beyond_white_count_as_white_in_an_array_as_in_a_file(tmp_path: Path) -> None:
+    restorer = Restorer("run-t.lowlight")
+    photo = read_picture(ROOT / "tests/data/house.webp").pixels
+    dark = parse_degradation("lowlight:exposure=0.05").apply(photo, np.random.default_rng(0))
+    dark[:20, :20] = 40.0
+    tifffile.imwrite(tmp_path / "dark.tif", dark, photometric="rgb")
+    restore_file([restorer], tmp_path / "dark.tif", tmp_path / "bright.tif")
+    np.testing.assert_allclose(restorer(dark), read_picture(tmp_path / "bright.tif").pixels, atol=1e-4)
 
 
 def test_a_second_model_shares_the_statistics_of_what_the_first_made(tmp_path: Path) -> None:

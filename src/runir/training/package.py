@@ -26,7 +26,7 @@ from runir.weights import find_model
 from runir.weights.card import UNSTATED, ModelCard, read_card, write_card
 from runir.weights.registry import CARD, EFFECTIVE_RECIPE, Model
 
-VIEWS = {"derain": 2, "lowlight": 2}  # tasks whose tiles differ visibly unless they share statistics: ModelCard.views
+VIEWS = {"deblur": 2, "derain": 2, "lowlight": 2}  # tasks whose tiles would differ too much: see ModelCard.views
 OVERLAP = {"lowlight": 64}  # pixels that neighbouring tiles share, for tasks that need more than usual
 USUAL_OVERLAP = 32
 KINDS = {"clean": "pictures", "pairs": "pairs", "both": "pictures and pairs"}  # of recipes, in words

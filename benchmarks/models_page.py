@@ -29,8 +29,8 @@ Made from the cards by `benchmarks/models_page.py`. The scores are measured by `
 Scores are PSNR in dB, and SSIM as defined in `runir.evaluation`; more is better, and one dB can be seen. "Input" is the
 damaged picture's own score; 99 stands for equal pictures. Gpx: thousand million pixels seen in training.
 "Tiled and whole agree" says how far a picture restored tile by tile is from one restored in one piece: from 50 dB on no
-seam can be seen. (The pictures: those of `tests/data`, mirrored to 1100 pixels and lit from one corner.) For blur, rain and low
-light the whole goes by the statistics that the tiles share, so those figures do not compare with the others.
+seam can be seen. (The pictures: those of `tests/data`, mirrored to 1100 pixels and lit from one corner.) For blur, rain
+and low light the whole goes by the statistics that the tiles share, so those figures do not compare with the others.
 """
 
 

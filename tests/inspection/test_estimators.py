@@ -11,6 +11,7 @@ from PIL import Image
 from runir.degradations import awgn, gray_awgn
 from runir.degradations.rain import Rain, RainLayer, rain
 from runir.images import read_picture
+from runir.inspection import inspect
 from runir.inspection.blocks import jpeg_traces
 from runir.inspection.crops import crop_boxes, planes, reduce_whole, take_crops
 from runir.inspection.darkness import brightness
@@ -119,7 +120,10 @@ def test_dark_lines_are_no_rain() -> None:
     assert bright.calm > 1
     assert dark.calm < 0
     assert light_washed_away([wet]).calm > 5
-    assert light_washed_away([1 - wet]).calm < 1
+    assert light_washed_away([flat]).calm < 1
+    # What the network makes of the dark lines does not matter: it can take them for gaps in dense rain.
+    assert inspect(wet).rain.found
+    assert not inspect(1 - wet).rain.found
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 6, 9])

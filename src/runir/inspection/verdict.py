@@ -17,6 +17,7 @@ from runir.inspection.findings import Blur, Darkness, Findings, Noise, NoiseKind
 TOO_SMALL = "too few pixels to tell"
 BLACK = 2.0 / 255.0  # luma below which there is nothing to brighten
 FLAT = 6.0  # rise of the strongest edges in 8-bit levels, below which there is nothing to judge sharpness by
+DARK_LINES = 0.7  # bright over dark thin lines, below which they are not rain, which is lighter than what is behind it
 CLEAR_DIRECTION = 1.6  # how much steeper edges must be in one direction than in another to call it a direction
 
 
@@ -132,6 +133,8 @@ def _rain(detail: Detail | None, values: dict[str, float]) -> Rain:
     if detail is None:
         return Rain(0.0, rule.threshold, TOO_SMALL)
     score, lines = rule.score(values), detail.rain.fine
+    if max(lines.surplus, detail.rain.coarse.surplus) < DARK_LINES:
+        return Rain(0.0, rule.threshold, "no streaks (thin lines are darker than what is around them)", lines.angle)
     ratio = f"bright thin lines are {lines.surplus:.1f} times as strong as dark ones"
     takes = f"removing rain would take {max(0.0, detail.washed.calm):.1f} of 255 levels of light"
     if score < rule.threshold:

@@ -155,4 +155,6 @@ def _train(session: Session) -> Path:
         raise
     finally:
         session.close()
+    trainer.accelerator.wait_for_everyone()
+    trainer.accelerator.end_training()  # else threads of the process group may outlive what they use, and abort
     return session.out / WEIGHTS

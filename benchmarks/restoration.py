@@ -12,6 +12,7 @@ the source tree.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 import time
@@ -23,6 +24,7 @@ import numpy as np
 from network_speed import REFERENCE, FFDNetShape, as_onnx, measure
 from runir.evaluation import get_protocol, paired_folders, score_pairs
 from runir.images import read_picture, to_float
+from runir.images.reduce import view_starts
 from runir.inference import Restorer
 from runir.inference.restorer import Held
 from runir.inference.tiles import plan_tiles
@@ -63,14 +65,16 @@ TESTS = (
 
 def needed(test: Test, size: str, input_psnr: float, larger: dict[Test, float]) -> float | None:
     """PSNR that this size must reach on this test."""
+    if test.must is None:
+        return None
     if size != "run-s":
         return larger[test] - MOST_BEHIND if test in larger else None
-    return test.must if test.must is None or not test.gain else input_psnr + test.must
+    return input_psnr + test.must if test.gain else test.must
 
 
 def guide_seconds(model: Model, threads: int, tiles: int, example: Path) -> tuple[float, float]:
     """Seconds to find the kernel of a shaken picture of PICTURE's size (the example, mirrored again and again), and to
-    make the guides of its tiles."""
+    make the guides of its tiles and views."""
     small = to_float(read_picture(example).pixels)
     ends = ((0, PICTURE[0] - small.shape[0]), (0, PICTURE[1] - small.shape[1]), (0, 0))
     picture = np.pad(small, ends, mode="symmetric")
@@ -94,10 +98,11 @@ def times(models: list[Model], threads: int, example: Path) -> int:
     for model in models:
         card = model.card
         tiles, per_tile = len(plan_tiles(*PICTURE, card.tile, card.overlap)), seconds[card.name] / seconds[REFERENCE]
-        ratio = per_tile * (tiles + card.views) / least
-        what = f"{per_tile:.3f}x a tile, {tiles} tiles and {card.views} views for {least} tiles"
+        seen = math.prod(len(view_starts(side, card.tile, card.views)) for side in PICTURE) if card.views else 0
+        ratio = per_tile * (tiles + seen) / least
+        what = f"{per_tile:.3f}x a tile, {tiles} tiles and {seen} views for {least} tiles"
         if card.network.get("guides"):
-            find, make = guide_seconds(model, threads, tiles, example)
+            find, make = guide_seconds(model, threads, tiles + seen, example)
             whole = seconds[REFERENCE] * tile**2 / 1e6 * least
             what += f" {ratio:.3f}x, kernel {find / whole:.3f}x, guides {make / whole:.3f}x"
             ratio += (find + make) / whole

@@ -1,15 +1,15 @@
-"""Is heterogeneous really better? Trains five placements of the operators at equal time per pixel and compares them.
+"""Is heterogeneous really better? Trains five placements of the operators at equal time per pixel.
 
     python benchmarks/study_operators.py --data DIR [--data DIR] --held-out recipes/held_out.txt --out runs/study \\
-      [--steps 8000] [--only denoise.0 ...] [--hours H] [--report]
+      [--steps 8000] [--only denoise.0 ...] [--hours H] [--results FILE]
+    python benchmarks/operators_page.py
 
 Placements, from the top level down: RUN (SSA, Conv, CSA), all SSA, all Conv, all CSA, the reverse (CSA, Conv, SSA).
 All have the depths of run-t; their widths are scaled, in steps of 4 channels, until the time per pixel in OpenVINO
 (f32, tile 512, 2 threads, medians of alternating rounds) is within 5% of RUN's. Then each is trained with equal steps,
-data and seeds: denoising with seeds 0 and 1, deraining with seed 0. What --out already holds is not done again, so the
-study can be spread over several calls; --only: those of this task and seed, so that several machines or processes share
-the work (sizes.json in --out must be there, since only an idle CPU can time); --hours: start no further training after
-so long; --report: only print and plot (study.png in --out) what is there.
+data and seeds: denoising with seeds 0 and 1, deraining with seed 0. Sizes and scores are kept in --results, and what it
+already holds is not done again, so the study can be spread over several calls; --only: those of this task and seed;
+--hours: start no further training after so long. The second command makes the page and the plot from the results.
 """
 
 from __future__ import annotations
@@ -17,23 +17,22 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import os
 import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from runir.config import dump_toml
-from runir.models.complexity import macs_per_pixel, parameters
+from runir.images.place import place
 from runir.models.config import RUNConfig
 from runir.models.run import RUN
 from runir.training.run import run_training
-from runir.training.session import CHECKPOINT, WEIGHTS
+from runir.training.session import CHECKPOINT
 
+RESULTS = Path(__file__).with_suffix(".json")
 PLACEMENTS = {
     "RUN": ("ssa", "conv", "csa"),
     "all SSA": ("ssa", "ssa", "ssa"),
@@ -143,103 +142,56 @@ def recipe(run: Run, network: dict[str, Any], steps: int) -> str:
     )
 
 
-def final_scores(folder: Path) -> dict[str, float] | None:
-    if not (folder / WEIGHTS).exists() or not (folder / "validation.csv").exists():
-        return None
+def final_scores(folder: Path) -> dict[str, float]:
+    """Of the last step, dB on the held-out pictures by degradation."""
     with (folder / "validation.csv").open() as file:
         row = list(csv.DictReader(file))[-1]
     return {key: float(value) for key, value in row.items() if key != "step"}
 
 
-def train(runs: list[Run], sizes: dict[str, Any], options: argparse.Namespace) -> None:
+def train(runs: list[Run], results: dict[str, Any], options: argparse.Namespace) -> None:
     begun = time.monotonic()
     for run in runs:
-        folder = options.out / run.folder
-        if final_scores(folder) is not None:
+        if run.folder in results["scores"]:
             continue
         if options.hours is not None and time.monotonic() - begun > options.hours * 3600:
             print(f"time is up before {run.folder}; call again to go on")
             return
+        folder = options.out / run.folder
         source = options.out / f"{run.folder}.toml"
-        source.write_text(recipe(run, sizes[run.placement]["network"], options.steps), "utf-8")
+        source.write_text(recipe(run, results["sizes"][run.placement]["network"], results["steps"]), "utf-8")
         run_training(source, options.data, folder, resume=(folder / CHECKPOINT).exists())
+        results = json.loads(options.results.read_text("utf-8"))  # others may have added theirs meanwhile
+        results["scores"][run.folder] = final_scores(folder)
+        keep(results, options.results)
 
 
-def report(runs: list[Run], sizes: dict[str, Any], out: Path) -> None:
-    print(
-        f"\n{os.cpu_count()} cores; PSNR in dB on the held-out pictures, mean of the levels; time: OpenVINO f32 / RUN's"
-    )
-    means: dict[tuple[str, str], list[float]] = {}
-    for run in runs:
-        scores = final_scores(out / run.folder)
-        if scores is not None:
-            means.setdefault((run.task, run.placement), []).append(float(np.mean(list(scores.values()))))
-    for task in LEVELS:
-        rows = [(p, v) for (t, p), v in means.items() if t == task]
-        if not rows:
-            continue
-        spreads = [abs(v[0] - v[1]) for _, v in rows if len(v) == 2]
-        spread = (
-            f"spread between seeds: mean {np.mean(spreads):.3f}, largest {max(spreads):.3f}" if spreads else "1 seed"
-        )
-        print(f"\n{task} ({spread})\n| placement | widths | parameters | MACs/px | time | PSNR | against RUN |\n"
-              "|---|---|---|---|---|---|---|")  # fmt: skip
-        of_run = float(np.mean(means.get((task, "RUN"), [np.nan])))
-        for name, values in rows:
-            network = RUN(RUNConfig.from_dict(sizes[name]["network"]))
-            widths = ", ".join(str(level["width"]) for level in sizes[name]["network"]["levels"])
-            each = " ".join(f"{v:.3f}" for v in values)
-            print(f"| {name} | {widths} | {parameters(network):,} | {macs_per_pixel(network):,.0f} "
-                  f"| {sizes[name]['ratio']:.3f}x | {each} | {np.mean(values) - of_run:+.3f} |")  # fmt: skip
-    plot(means, sizes, out / "study.png")
-
-
-def plot(means: dict[tuple[str, str], list[float]], sizes: dict[str, Any], path: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    tasks = [task for task in LEVELS if any(t == task for t, _ in means)]
-    if not tasks:
-        return
-    figure, axes = pyplot.subplots(1, len(tasks), figsize=(5 * len(tasks), 4), squeeze=False)
-    for axis, task in zip(axes[0], tasks, strict=True):
-        for name in PLACEMENTS:
-            values = means.get((task, name), [])
-            axis.plot([sizes[name]["ratio"]] * len(values), values, "o", label=name)
-        axis.set(title=task, xlabel="time per pixel, RUN = 1", ylabel="PSNR, dB")
-        axis.legend()
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
-    print(f"\nplot: {path}")
+def keep(results: dict[str, Any], path: Path) -> None:
+    place(json.dumps(results, indent=1).encode() + b"\n", path, overwrite=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, action="append", default=[])
+    parser.add_argument("--data", type=Path, action="append", required=True)
     parser.add_argument("--held-out", type=Path, default=Path("recipes/held_out.txt"))
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=8000)
     parser.add_argument("--only", nargs="+", choices=sorted({f"{run.task}.{run.seed}" for run in RUNS}))
     parser.add_argument("--hours", type=float)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--report", action="store_true")
+    parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    kept = options.out / "sizes.json"
-    if not kept.exists():
-        if options.report or options.only:
-            parser.error(f"{kept}: is missing; call without --report and --only first, on an idle machine")
-        kept.write_text(json.dumps(fit(options.threads), indent=1), "utf-8")
-    sizes = json.loads(kept.read_text("utf-8"))
-    if not options.report:
-        if not options.data:
-            parser.error("give --data DIR to train, or --report")
-        shutil.copyfile(options.held_out, options.out / "held_out.txt")
-        runs = [run for run in RUNS if not options.only or f"{run.task}.{run.seed}" in options.only]
-        train(runs, sizes, options)
-    report(RUNS, sizes, options.out)
+    if not options.results.exists():
+        if options.only:
+            parser.error(f"{options.results}: is missing; call without --only first, on an idle machine")
+        results = {"steps": options.steps, "threads": options.threads, "sizes": fit(options.threads), "scores": {}}
+        keep(results, options.results)
+    results = json.loads(options.results.read_text("utf-8"))
+    if results["steps"] != options.steps:
+        parser.error(f"{options.results}: was begun with --steps {results['steps']}")
+    shutil.copyfile(options.held_out, options.out / "held_out.txt")
+    train([run for run in RUNS if not options.only or f"{run.task}.{run.seed}" in options.only], results, options)
 
 
 if __name__ == "__main__":

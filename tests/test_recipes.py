@@ -18,7 +18,7 @@ from runir.training.schedule import phase_ends
 from runir.training.session import WEIGHTS
 
 ROOT = Path(__file__).parents[1]
-RECIPES = sorted((ROOT / "recipes" / "cpu").glob("*.toml"))
+RECIPES = sorted((ROOT / "recipes" / "cpu").rglob("*.toml"))
 PAPER = sorted((ROOT / "recipes" / "paper").glob("*.toml"))
 TASKS = ("deblur", "denoise", "derain", "lowlight", "photo")
 
@@ -51,7 +51,7 @@ def run(path: Path, folders: dict[str, list[Path]], out: Path, *more: str) -> No
     assert all(np.isfinite(t.numpy()).all() for t in tensors.values())
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", RECIPES, ids=lambda p: f"{p.parent.name}-{p.stem}")
 def test_smoke(path: Path, folders: dict[str, list[Path]], tmp_path: Path) -> None:
     run(path, folders, tmp_path / "run")
 

@@ -23,7 +23,7 @@ from runir.images.read import check_is_file
 from runir.inference import Restorer
 from runir.inference.engines import Precision
 from runir.inference.file import FileOptions, restore_file
-from runir.inference.restorer import as_picture, check_strength
+from runir.inference.restorer import as_picture, check_strength, mixed
 from runir.inspection import RAIN_NETWORK, Findings, inspect, plan
 from runir.inspection.files import inspect_file
 from runir.weights import find_model, list_models
@@ -240,7 +240,7 @@ def restore(
             file the exposure for "lowlight" goes by the picture as it came, and results differ in the details.
         model: a model's name; default: the larger one of the task, and of "denoise" if neither is given.
         output: for a path: where the result goes (default NAME.restored.EXT beside the input).
-        strength: 0 (unchanged) to 1 (full).
+        strength: s from 0 (unchanged) to 1 (full): x + s (f(x) - x), where f is all tasks together.
         fast: the smaller networks.
         tta: average over the eight flips and turns: about 0.1 dB better, eight times the time (docs/design-notes.md).
         engine, device, precision, threads: as of Restorer.
@@ -266,6 +266,6 @@ def restore(
     pixels = as_picture(picture)
     chosen = choose(task, model, lambda: inspect(pixels, kit.rain_network), fast)
     result: NDArray[np.float32] = pixels.reshape(np.shape(picture)).copy()
-    for restorer in kit.get(chosen.models):
-        result = restorer(result, strength=strength, tta=tta)
-    return result
+    for restorer in kit.get(chosen.models) if strength else ():
+        result = restorer(result, tta=tta)
+    return mixed(pixels.reshape(result.shape), result, strength)

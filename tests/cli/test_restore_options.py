@@ -11,7 +11,6 @@ from PIL import Image
 
 import runir
 from runir.cli.main import main
-from runir.degradations import awgn, parse_degradation
 from runir.evaluation import psnr
 from runir.images import Picture, read_picture, write_picture
 from runir.inference import Restorer, part
@@ -19,14 +18,6 @@ from runir.weights import find_model
 
 DATA = Path(__file__).parents[1] / "data"
 FAST = ("--model", "run-t.denoise")
-
-
-@pytest.fixture
-def noisy(tmp_path: Path) -> Path:
-    clean = read_picture(DATA / "hippo.webp").pixels
-    path = tmp_path / "noisy.png"
-    write_picture(Picture(awgn(clean, 25, np.random.default_rng(0))), path)
-    return path
 
 
 def run(*words: object) -> int:
@@ -105,16 +96,6 @@ def test_tta_is_better(noisy: Path) -> None:
     assert scores[1] > scores[0]
 
 
-def test_auto_says_what_it_found_and_does_it(noisy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(noisy, "--task", "auto", "--fast", "--json") == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["models"] == ["run-t.denoise"]
-    assert len(told["found"]) == 1
-    assert "noise" in told["found"][0]
-    clean = pixels(DATA / "hippo.webp")
-    assert psnr(pixels(noisy.with_name("noisy.restored.png")), clean) > psnr(pixels(noisy), clean) + 7
-
-
 def test_nothing_to_do_is_a_copy_of_the_file(tmp_path: Path) -> None:
     Image.open(DATA / "house.webp").convert("RGB").save(tmp_path / "a.jpg", quality=90)
     assert run(tmp_path / "a.jpg", "--strength", "0") == 0
@@ -122,26 +103,6 @@ def test_nothing_to_do_is_a_copy_of_the_file(tmp_path: Path) -> None:
     assert run(tmp_path / "a.jpg", "--strength", "0", "-o", tmp_path / "a.png") == 0
     assert np.abs(pixels(tmp_path / "a.png") - pixels(tmp_path / "a.jpg")).max() <= 1
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.jpg", "a.png", "a.restored.jpg"]
-
-
-def test_auto_leaves_a_clean_picture_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    clean = tmp_path / "house.webp"
-    clean.write_bytes((DATA / "house.webp").read_bytes())
-    assert run(clean, "--task", "auto") == 0
-    assert "nothing to repair" in capsys.readouterr().out
-    np.testing.assert_array_equal(pixels(tmp_path / "house.restored.webp"), pixels(clean))
-
-
-def test_tasks_follow_one_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    clean = read_picture(DATA / "hippo.webp").pixels
-    dark = parse_degradation("lowlight:exposure=0.05").apply(clean, np.random.default_rng(0))
-    write_picture(Picture(dark), tmp_path / "dark.png")
-    assert run(tmp_path / "dark.png", "--task", "lowlight,denoise", "--fast", "--json") == 0
-    assert json.loads(capsys.readouterr().out)["models"] == ["run-t.lowlight", "run-t.denoise"]
-    result = pixels(tmp_path / "dark.restored.png")
-    first = Restorer("run-t.lowlight")(np.rint(dark * 255).astype(np.float32) / np.float32(255))
-    expected = Restorer("run-t.denoise")(first).clip(0, 1) * 255
-    assert np.abs(result - expected).max() <= 1
 
 
 @pytest.mark.parametrize(

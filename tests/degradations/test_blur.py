@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image, ImageFilter
 
-from runir.degradations import MotionBlur, MotionBlurs, motion_blur
+from runir.degradations import MotionBlur, MotionBlurs, blur, motion_blur
 from runir.degradations.kernels import STEPS, convolve, draw_path, full_convolution, roll_path, shake_path
 from runir.degradations.transfer import linear_to_srgb, srgb_to_linear
 from runir.errors import UsageError
@@ -152,13 +153,26 @@ def test_roll_blurs_more_away_from_the_axis() -> None:
     assert far < 0.6 * near
 
 
-def test_objects_move_by_themselves() -> None:
+def test_objects_move_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    outlines: list[NDArray[np.float32]] = []
+
+    def outline(height: int, width: int, rng: np.random.Generator) -> NDArray[np.float32]:
+        outlines.append(drawn(height, width, rng))
+        return outlines[-1]
+
+    drawn = blur._outline
+    monkeypatch.setattr(blur, "_outline", outline)
     clean = picture(128, 128)
     still = motion_blur(clean, MotionBlur(0.0), np.random.default_rng(4))
     params = MotionBlur(12.0, objects=1)
     moved, shaken = (motion_blur(clean, p, np.random.default_rng(4)) for p in (params, MotionBlur(12.0)))
     changed = np.abs(moved - shaken).max(axis=2) > 0.02
-    assert 0.03 < changed.mean() < 0.95  # inside its outline, and not elsewhere
+    assert len(outlines) == 1
+    inside = Image.fromarray((outlines[0] * 255).astype(np.uint8))
+    within, reached = (np.asarray(inside.filter(f(51))) > 0 for f in (ImageFilter.MinFilter, ImageFilter.MaxFilter))
+    assert not changed[~reached].any()  # no further than its motion, of at most 24 pixels, takes it
+    assert changed[within].mean() > 0.3
+    assert 0 < reached.mean() < 0.95
     assert np.abs(still - clean).max() < 1e-3
 
 

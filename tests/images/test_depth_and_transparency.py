@@ -87,10 +87,10 @@ def test_a_flat_picture_is_flat_again(height: int, width: int, seed: int) -> Non
     np.testing.assert_array_equal(pixels, before)
 
 
-@pytest.mark.parametrize("value", [0, 7])
-def test_nothing_or_everything_hidden_is_left_alone(value: int) -> None:
+def test_where_nothing_is_hidden_nothing_is_done_and_where_all_is_it_is_gray() -> None:
     pixels = np.ones((3, 4, 3), np.float32)
-    assert fill_transparent(pixels, np.full((3, 4), value, np.uint8)) is pixels
+    assert fill_transparent(pixels, np.full((3, 4), 7, np.uint8)) is pixels
+    np.testing.assert_array_equal(fill_transparent(pixels, np.zeros((3, 4), np.uint8)), np.full_like(pixels, 0.5))
 
 
 def test_hidden_colour_is_kept_bit_for_bit() -> None:

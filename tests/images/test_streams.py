@@ -100,6 +100,18 @@ def test_views_are_parts_of_the_upright_picture_from_all_over_it(tmp_path: Path,
     assert len(expected) == 4
 
 
+def test_views_that_are_transparent_throughout_are_left_out_unless_all_are(tmp_path: Path) -> None:
+    samples = np.zeros((40, 80, 4), np.uint8)
+    samples[:, 40:] = 200
+    Image.fromarray(samples).save(tmp_path / "half.png")
+    samples[..., 3] = 0
+    Image.fromarray(samples).save(tmp_path / "none.png")
+    for name, values in (("half", [200 / 255] * 2), ("none", [0.5] * 4)):
+        with open_picture(tmp_path / f"{name}.png") as reader:
+            found = reader.views(10, 2)
+        assert [float(part.min()) for part in found] == pytest.approx(values)
+
+
 def test_views_show_no_hidden_colours_and_no_nan(tmp_path: Path) -> None:
     picture = np.full((40, 50, 4), 200, np.uint8)
     picture[::2, :, 3], picture[::2, :, :3] = 0, 0

@@ -10,7 +10,7 @@ from PIL import Image
 
 from runir.degradations import awgn, gray_awgn
 from runir.degradations.rain import Rain, RainLayer, rain
-from runir.images import read_picture
+from runir.images import open_picture, read_picture, to_float
 from runir.inspection import inspect
 from runir.inspection.blocks import jpeg_traces
 from runir.inspection.crops import crop_boxes, planes, reduce_whole, take_crops
@@ -49,6 +49,27 @@ def test_white_noise_is_measured_within_15_percent_and_grows(name: str) -> None:
     found = [noise_levels([stored(awgn(clean(name), s, np.random.default_rng(s)))]).sigma for s in sigmas]
     assert found == pytest.approx(sigmas, rel=0.15)
     assert found == sorted(found)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("colour", [0.0, 0.94, (0.2, 0.5, 0.3)])
+def test_a_frame_of_one_colour_hides_no_noise(name: str, colour: float | tuple[float, float, float]) -> None:
+    noisy = stored(awgn(clean(name), 25, np.random.default_rng(0)))
+    framed = np.empty((280, 330, 3), np.float32)
+    framed[:] = stored(np.array(colour))
+    framed[20:260, 30:270] = noisy[:240, :240]
+    assert noise_levels([framed]).sigma == pytest.approx(25, rel=0.15)
+    assert noise_levels([np.full_like(framed, 0.94)]).sigma < 0.01
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_cannot_be_seen_hides_no_noise(name: str) -> None:
+    noisy = stored(awgn(clean(name), 25, np.random.default_rng(0)))[:240, :240]
+    y, x = np.ogrid[-1:1:240j, -1:1:240j]
+    seen = x**2 + y**2 < 1
+    shown = np.where(seen[..., None], noisy, np.float32(0.5) + np.float32(0.1) * (x * y)[..., None]).astype(np.float32)
+    assert noise_levels([shown]).sigma < 5
+    assert noise_levels([shown], [seen]).sigma == pytest.approx(25, rel=0.15)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -151,6 +172,19 @@ def test_jpeg_leaves_traces_that_grow_with_compression(name: str) -> None:
     assert abs(jpeg_traces([noise])) < 0.05
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_they_are_found_in_turned_files_as_well(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    levels = np.rint(clean("house")[:228, :236] * 255).astype(np.uint8)  # sides that are no multiples of 8
+    Image.fromarray(levels).save(tmp_path / "a.jpg", quality=60, exif=exif)
+    with open_picture(tmp_path / "a.jpg") as reader:
+        picture = to_float(reader.rows(0, reader.info.height)[0])
+        (y, x, height, width), *others = crop_boxes(picture.shape[0], picture.shape[1], reader.corner)
+    assert not others
+    assert jpeg_traces([picture[y : y + height, x : x + width]]) > 0.9
+
+
 def test_brightness_reads_luma() -> None:
     picture = np.zeros((10, 10, 3), np.float32)
     picture[:, :4] = (1.0, 0.0, 0.0)
@@ -161,22 +195,26 @@ def test_brightness_reads_luma() -> None:
     assert brightness(np.full((1, 1, 1), 0.25, np.float32)).median == pytest.approx(0.25)
 
 
-@pytest.mark.parametrize(
-    "size", [(1, 1), (1, 5000), (31, 900), (672, 672), (700, 700), (100, 90_000), (6000, 8000), (9, 10**6)]
-)
-def test_what_is_looked_at_is_bounded_and_inside(size: tuple[int, int]) -> None:
+SIZES = [(1, 1), (1, 5000), (31, 900), (672, 672), (700, 700), (100, 90_000), (6000, 8000), (9, 10**6), (227, 2500)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("corner", [(0, 0), (4, 7)])
+def test_what_is_looked_at_is_bounded_and_inside(size: tuple[int, int], corner: tuple[int, int]) -> None:
     height, width = size
-    boxes = crop_boxes(height, width)
+    boxes = crop_boxes(height, width, corner)
     assert 1 <= len(boxes) <= 9
     assert len(set(boxes)) == len(boxes)
     assert sum(h * w for _, _, h, w in boxes) <= 672 * 672
     for y, x, h, w in boxes:
-        assert y % 8 == x % 8 == 0
+        assert y % 8 == (corner[0] if height >= 64 else 0)
+        assert x % 8 == (corner[1] if width >= 64 else 0)
         assert 0 < h <= height - y
         assert 0 < w <= width - x
     row = np.broadcast_to(np.zeros((1, width, 1), np.float32), (height, width, 1))
     assert max(reduce_whole(row).shape) <= 512
-    assert [c.shape[:2] for c in take_crops(row)] == [(h, w) for _, _, h, w in boxes]
+    if corner == (0, 0):
+        assert [c.shape[:2] for c in take_crops(row)] == [(h, w) for _, _, h, w in boxes]
 
 
 def test_a_rule_is_a_logistic_function_of_features_and_products() -> None:

@@ -176,6 +176,19 @@ def test_what_is_transparent_does_not_count(tmp_path: Path) -> None:
     assert abs(found[0].score - found[1].score) < 0.05
 
 
+@pytest.mark.parametrize("hidden", [0.0, 0.5, 1.0])
+def test_noise_is_found_in_what_is_not_transparent(tmp_path: Path, hidden: float) -> None:
+    """A noisy cut-out with the right third of its canvas transparent, and the first rows throughout."""
+    canvas = np.full((720, 720, 3), hidden, np.float32)
+    canvas[192:, :480] = np.tile(degraded(clean("hippo"), "awgn:25"), (3, 2, 1))[:528, :480]
+    alpha = np.zeros((720, 720), np.uint8)
+    alpha[192:, :480] = 255
+    write_picture(Picture(canvas, alpha=alpha), tmp_path / "a.png")
+    findings = inspect_file(tmp_path / "a.png")
+    assert plan_tasks(findings) == ("denoise",)
+    assert findings.noise.sigma == pytest.approx(25, rel=0.15)
+
+
 def test_values_beyond_the_range_are_clipped() -> None:
     noisy = parse_degradation("awgn:25").apply(clean("hippo"), np.random.default_rng(0))
     assert noisy.max() > 1

@@ -12,6 +12,7 @@ from safetensors.numpy import load_file
 import runir
 from runir.config import read_toml
 from runir.data.blurs import with_guides
+from runir.data.degrade import build_degrade
 from runir.deconvolution import GuideMaker, estimate_kernel
 from runir.degradations import parse_degradation
 from runir.errors import RunirError, UsageError
@@ -58,9 +59,12 @@ def test_files_match_the_card(model: Model) -> None:
 
 
 @each
-def test_the_recipe_is_the_one_that_made_it(model: Model) -> None:
-    for path in (ROOT / model.card.recipe, model.folder / EFFECTIVE_RECIPE):
-        recipe = load_recipe(path)
+def test_its_recipe_degrades_and_weighs_errors_as_the_one_that_made_it(model: Model) -> None:
+    recipes = [load_recipe(path) for path in (ROOT / model.card.recipe, model.folder / EFFECTIVE_RECIPE)]
+    degradations = [build_degrade(recipe.data.degradation) for recipe in recipes]
+    assert degradations[0] == degradations[1]
+    assert recipes[0].loss == recipes[1].loss
+    for recipe in recipes:
         assert recipe.name == model.card.name
         assert network_config(recipe) == load_network(model).config
         assert not any("/" in name for name in (*recipe.data.folders, recipe.model.start or ""))  # no machine's paths
@@ -95,7 +99,9 @@ def test_the_stated_gain_is_reached_on_the_sample(model: Model) -> None:
     noisy = degradation.apply(clean, np.random.default_rng(0))
     restored = Restorer(model)(noisy)
     before, after = (psnr(np.rint(x.clip(0, 1) * 255), clean * 255) for x in (noisy, restored))
-    assert after - before == pytest.approx(model.card.sample_gain, abs=0.02)
+    # The search for a kernel amplifies how a processor rounds: 0.2 dB between two kinds of them.
+    near = 0.3 if model.card.network.get("guides") else 0.02
+    assert after - before == pytest.approx(model.card.sample_gain, abs=near)
     assert model.card.sample_gain > {"denoise": 5, "photo": 5, "lowlight": 5}.get(model.card.task, 0.3)
 
 

@@ -134,10 +134,13 @@ class _Job:
 
     def check(self) -> None:
         """Tell a wrong task, model or engine now, and not once for each file. Raises UsageError."""
-        options = self._options
-        look_later = options.task == AUTO and options.model is None
-        models = [model_of(tasks()[0], options.fast)] if look_later else self._chosen(Path()).models
+        models = [model_of(tasks()[0], self._options.fast)] if self._looks else self._chosen(Path()).models
         self._kit.get(models)
+
+    @property
+    def _looks(self) -> bool:
+        """Whether each picture is looked at to choose its models."""
+        return bool(self._options.task == AUTO and self._options.model is None)
 
     def target(self, source: Path) -> Path:
         """Where the result of this file goes: beside it, into the folder that is named, or the file that is named."""
@@ -153,7 +156,8 @@ class _Job:
     def __call__(self, source: Path) -> None:
         """Restore one file and print what was done. Raises RunirError."""
         options = self._options
-        chosen = self._chosen(source)  # first: a mistyped name is told before a result that is in the way
+        # First, since a mistyped name is told before a result that is in the way; but looking takes its time.
+        chosen = None if self._looks else self._chosen(source)
         target = self.target(source)
         named = None if options.output is None or self._into_folder() else options.output
         check_paths(source, named, options.overwrite, target)
@@ -161,6 +165,7 @@ class _Job:
             check_paths(source, options.compare, options.overwrite)
             if options.compare.resolve() == target.resolve():
                 raise UsageError(f"{options.compare}: is the result; give --compare another name")
+        chosen = self._chosen(source) if chosen is None else chosen
         bar = None if options.json else _Bar(sys.stderr.isatty())
         try:
             done = restore_file(self._kit.get(chosen.models), source, target, self._details, bar)

@@ -99,6 +99,12 @@ class PictureReader:
         """Whether the file stores the picture in another orientation than upright."""
         return self._orientation != 1
 
+    @property
+    def corner(self) -> tuple[int, int]:
+        """Row and column, 0 to 7 each, of the first corner of the stored picture's 8 x 8 blocks (JPEG's), upright."""
+        down = self.info.height % 8 if self._orientation in (3, 4, 7, 8) else 0
+        return down, self.info.width % 8 if self._orientation in (2, 3, 6, 7) else 0
+
     def rows(self, top: int, bottom: int) -> tuple[Raw, Raw | None]:
         """Return rows `top` to `bottom` (exclusive): raw samples h x W x C, and alpha h x W or None.
 
@@ -145,8 +151,8 @@ class PictureReader:
         """Return parts of at most `side` x `side` pixels as they are, evenly spread: up to `count` in each direction.
 
         Each h x w x C float32, NaN and infinity as `finite` has them, alpha left out; where a pixel is fully
-        transparent, the colours of its surroundings. The file is read for it once more, those rows are held.
-        Raises RunirError where the file is damaged.
+        transparent, the colours of its surroundings. Parts that are transparent throughout are left out, unless all
+        are. The file is read for it once more, those rows are held. Raises RunirError where the file is damaged.
         """
         stored = self._stored
         starts = [view_starts(length, side, count) for length in (stored.height, stored.width)]
@@ -155,7 +161,9 @@ class PictureReader:
         with one_line(self.path):
             picked = stored.picked(*places)
         tops, lefts = (np.searchsorted(held, s) for held, s in zip(places, starts, strict=True))
-        return [self._view(picked[top : top + side, left : left + side]) for top in tops for left in lefts]
+        parts = [picked[top : top + side, left : left + side] for top in tops for left in lefts]
+        shown = [part for part in parts if part[..., -1].any()] if self.info.alpha else parts
+        return [self._view(part) for part in shown or parts]
 
     def _view(self, picked: Raw) -> NDArray[np.float32]:
         samples = turn(picked, self._orientation)

@@ -20,11 +20,13 @@ def fill_transparent(pixels: Floats, alpha: NDArray[Any]) -> Floats:
         alpha: H x W, of any type; only 0 counts as hidden.
 
     Returns:
-        float32 H x W x C; `pixels` itself when nothing or everything is hidden.
+        float32 H x W x C; `pixels` itself when nothing is hidden, gray of 0.5 when everything is.
     """
     seen = alpha != 0
-    if seen.all() or not seen.any():
+    if seen.all():
         return pixels
+    if not seen.any():
+        return np.full_like(pixels, 0.5)
     shown: Floats = np.where(seen[..., None], pixels, np.float32(0)).astype(np.float32)
     filled = _filled(shown, seen.astype(np.float32)[..., None])
     return np.where(seen[..., None], pixels, filled)

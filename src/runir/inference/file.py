@@ -20,7 +20,7 @@ from runir.images.picture import EXTENSIONS, NAMES, dtype_of
 from runir.images.place import copy_file
 from runir.images.writer import container_of
 from runir.inference.overlap import Behind
-from runir.inference.part import Part, Piped, Region, WrittenRows
+from runir.inference.part import Original, Part, Piped, Region, WrittenRows
 from runir.inference.restorer import Progress, Restorer, Source
 from runir.inference.shown import Array, Cut
 
@@ -29,9 +29,9 @@ from runir.inference.shown import Array, Cut
 class FileOptions:
     """How one file is restored and written.
 
-    strength: 0 (unchanged) to 1. quality: of lossy formats, 1 to 100. format: container, None: by the name's ending.
-    bit_depth: 8, 16 or 32, None: as it was. region: restore and write only this part. tta: see Restorer.stream.
-    max_pixels: larger pictures are refused.
+    strength: 0 (unchanged) to 1, of all models together. quality: of lossy formats, 1 to 100. format: container, None:
+    by the name's ending. bit_depth: 8, 16 or 32, None: as it was. region: restore and write only this part. tta: see
+    Restorer.stream. max_pixels: larger pictures are refused.
     """
 
     strength: float = 1.0
@@ -166,7 +166,7 @@ class FileWork:
 
     def _all_of(self, steps: Sequence[tuple[Restorer, Cut]], picture: Array) -> Array:
         for restorer, cut in steps:
-            picture = restorer(picture, strength=self.options.strength, cut=cut)
+            picture = restorer.part(picture, cut)
         return picture
 
     def _chained(self, progress: Progress | None) -> Iterator[Array]:
@@ -181,20 +181,20 @@ class FileWork:
 
             return report
 
-        part, options = self._part, self.options
-        source: Source = part
+        part, strength = self._part, self.options.strength
+        original = Original(part) if strength < 1 else None
+        source: Source = original or part
         rows: Iterator[Array] | None = None
         steps: list[tuple[Restorer, Cut]] = []
         for index, restorer in enumerate(self._restorers):
             steps.append((restorer, restorer.cutter(source)))
             stream = restorer.stream(
-                source, strength=options.strength, tta=options.tta, progress=counted(index), notes=self._notes,
-                cut=steps[-1][1],
-            )  # fmt: skip
+                source, tta=self.options.tta, progress=counted(index), notes=self._notes, cut=steps[-1][1]
+            )
             rows = (restored for _, restored in stream)
             source = Piped(part, rows, partial(self._all_of, tuple(steps)))
         if rows is not None:
-            return rows
+            return rows if original is None else (original.mix(restored, strength) for restored in rows)
         tops = range(0, part.height, part.chunk)  # nothing to do: a copy
         return (to_float(part.rows(top, min(part.height, top + part.chunk))) for top in tops)
 

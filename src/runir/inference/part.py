@@ -15,6 +15,7 @@ from runir.images import PictureReader, fill_transparent, finite, from_float, ke
 from runir.images.depth import change_depth
 from runir.images.reduce import clearest
 from runir.inference.overlap import ahead
+from runir.inference.restorer import mixed
 from runir.inference.shown import Array
 from runir.inference.tiles import GRID
 
@@ -79,6 +80,33 @@ class Piped:
         return held[: bottom - top]
 
 
+class Original:
+    """A part of a file as a Source that keeps its rows until the restored ones are mixed with them."""
+
+    def __init__(self, part: Part) -> None:
+        """Part: no row has been read yet."""
+        self.height, self.width, self.channels = part.height, part.width, part.channels
+        self.reduced, self.views, self.clearest = part.reduced, part.views, part.clearest
+        self._part, self._waiting = part, deque[NDArray[Any]]()
+
+    def rows(self, top: int, bottom: int) -> NDArray[Any]:
+        """See Source."""
+        rows = self._part.rows(top, bottom)
+        self._waiting.append(rows)
+        return rows
+
+    def mix(self, restored: Array, strength: float) -> Array:
+        """The next restored rows, mixed with what they were."""
+        taken, count = list[NDArray[Any]](), len(restored)
+        while count:
+            rows = self._waiting.popleft()
+            taken.append(rows[:count])
+            if len(rows) > count:
+                self._waiting.appendleft(rows[count:])
+            count -= len(taken[-1])
+        return mixed(to_float(np.concatenate(taken)), restored, strength)
+
+
 class _Hidden:
     """Fills the colour under transparent pixels chunk by chunk, each with what lies above and below it in view."""
 
@@ -96,9 +124,7 @@ class _Hidden:
         whole = fill_transparent(np.concatenate(shown), visible)
         first = 0 if self._above is None else 1
         result = whole[first : first + len(pixels)]
-        if not visible.any():  # nothing to go by yet
-            result = np.full_like(result, 0.5)
-        elif visible[: first + len(pixels)].any() or below is not None:
+        if visible[: first + len(pixels)].any() or below is not None:
             self._above = result[-1:].copy()
         return result
 

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from runir.errors import UsageError
-from runir.images import to_float
 from runir.images.reduce import clearest, shrink, views
 from runir.inference.engines import Engine, Precision, Statistics, build_engine
 from runir.inference.exposure import ExposureCurve
@@ -113,7 +112,6 @@ class Restorer:
         tta: bool = False,
         progress: Progress | None = None,
         notes: list[str] | None = None,
-        cut: Cut | None = None,
     ) -> Array:
         """Restore one picture.
 
@@ -122,7 +120,6 @@ class Restorer:
                 clipped). Not changed.
             strength: s in [0, 1]; the result is x + s (f(x) - x).
             tta, progress, notes: see `stream`.
-            cut: where the picture is part of a larger one, that one's `cutter`.
 
         Returns:
             A new float32 array of the picture's shape, not clipped.
@@ -134,18 +131,17 @@ class Restorer:
         source = as_picture(picture)
         if strength == 0:
             return source.reshape(np.shape(picture)).copy()
-        result, top = np.empty(source.shape, np.float32), 0
-        options: dict[str, Any] = {"strength": strength, "tta": tta, "progress": progress, "notes": notes, "cut": cut}
-        for _, rows in self.stream(Held(source), **options):
-            result[top : top + len(rows)] = rows
-            top += len(rows)
-        return result.reshape(np.shape(picture))
+        restored = _whole(self.stream(Held(source), tta=tta, progress=progress, notes=notes), source.shape)
+        return mixed(source, restored, strength).reshape(np.shape(picture))
+
+    def part(self, picture: Array, cut: Cut) -> Array:
+        """Restore a part of a larger picture, h x w x C float32, finite, with that one's `cutter`; a new array."""
+        return _whole(self.stream(Held(picture), cut=cut), picture.shape)
 
     def stream(
         self,
         source: Source,
         *,
-        strength: float = 1.0,
         tta: bool = False,
         progress: Progress | None = None,
         notes: list[str] | None = None,
@@ -155,7 +151,6 @@ class Restorer:
 
         Args:
             source: the picture; its values must be finite.
-            strength: s in [0, 1]; the result is x + s (f(x) - x).
             tta: restore each tile in its eight flips and quarter turns and average (eight times the time).
             progress: called with (tiles done, tiles in all): with 0 done once the whole picture was looked at (where
                 the model does that), then after each tile.
@@ -165,11 +160,7 @@ class Restorer:
 
         Yields:
             (rows as they were, restored rows float32 h x W x C, not clipped); both are reused: copy to keep.
-
-        Raises:
-            UsageError: a strength outside [0, 1].
         """
-        strength = check_strength(strength)
         plan = plan_tiles(source.height, source.width, self.card.tile, self.card.overlap)
         cut = cut or self.cutter(source)
         shared = self._shared(source, cut)
@@ -188,11 +179,7 @@ class Restorer:
             return out
 
         for raw, rgb in restore_rows(source, plan, cut, restore, cut.context):
-            restored = rgb if source.channels == 3 else rgb.mean(axis=2, keepdims=True, dtype=np.float32)
-            if strength != 1:
-                before = to_float(raw)
-                restored = before + np.float32(strength) * (restored - before)
-            yield raw, restored
+            yield raw, rgb if source.channels == 3 else rgb.mean(axis=2, keepdims=True, dtype=np.float32)
         if kept and notes is not None:
             brightened = "" if self._exposure is None else " (but for the brightness)"
             notes.append(
@@ -244,6 +231,20 @@ class Restorer:
         if self._exact is None:
             self._exact, _ = build_engine(self._engine.name, self._model, self._threads, "f32", self.device)
         return self._exact
+
+
+def mixed(before: Array, restored: Array, strength: float) -> Array:
+    """x + s (f(x) - x): a new array, unless s is 1."""
+    return restored if strength == 1 else before + np.float32(strength) * (restored - before)
+
+
+def _whole(stream: Iterator[tuple[NDArray[Any], Array]], shape: tuple[int, ...]) -> Array:
+    """The restored rows of a stream as one array of this shape."""
+    result, top = np.empty(shape, np.float32), 0
+    for _, rows in stream:
+        result[top : top + len(rows)] = rows
+        top += len(rows)
+    return result
 
 
 def _planes(tile: Array) -> Array:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +9,7 @@ from runir.errors import UsageError
 from runir.images.reduce import shrink
 
 Pixels = NDArray[np.float32]
+Seen = NDArray[np.bool_]
 
 CROP = 224  # side of a crop, a multiple of JPEG's 8
 GRID = 3  # crops per side of a large picture
@@ -30,16 +29,17 @@ def check_pixels(pixels: NDArray[np.float32]) -> None:
 Box = tuple[int, int, int, int]
 
 
-def crop_boxes(height: int, width: int) -> list[Box]:
+def crop_boxes(height: int, width: int, corner: tuple[int, int] = (0, 0)) -> list[Box]:
     """Where to look closely at a picture: (top, left, height, width) of full-size crops spread over it.
 
-    At most 9 of 224 x 224, or the whole picture where that is about as much. Corners are at multiples of 8, so that
-    JPEG's blocks stay where they are.
+    At most 9 of 224 x 224, or the whole picture where that is about as much. Their corners are corners of JPEG's
+    blocks: `corner` is the row and column, 0 to 7, of the first of these (not 0 in a picture that was turned).
     """
+    down, across = (first if side >= SMALLEST else 0 for first, side in zip(corner, (height, width), strict=True))
     if height * width <= (CROP * GRID) ** 2 and max(height, width) <= 4 * CROP * GRID:
-        return [(0, 0, height, width)]
-    high, wide = min(CROP, height), min(CROP, width)
-    return [(y, x, high, wide) for y in _starts(height) for x in _starts(width)]
+        return [(down, across, height - down, width - across)]
+    rows, columns = _stretches(height, down), _stretches(width, across)
+    return [(y, x, high, wide) for y, high in rows for x, wide in columns]
 
 
 def take_crops(pixels: Pixels) -> list[Pixels]:
@@ -48,11 +48,13 @@ def take_crops(pixels: Pixels) -> list[Pixels]:
     return [pixels[y : y + height, x : x + width] for y, x, height, width in boxes]
 
 
-def _starts(side: int) -> list[int]:
-    """Where crops begin along a side: in the middles of equal parts; fewer of them if the side is short."""
+def _stretches(side: int, first: int) -> list[tuple[int, int]]:
+    """Where crops begin along a side, and how long they are: in the middles of equal parts; fewer of them if the side
+    is short."""
     count = max(1, min(GRID, side // CROP))
     centres = [(2 * k + 1) * side // (2 * count) for k in range(count)]
-    return sorted({max(0, min(c - CROP // 2, side - CROP)) // 8 * 8 for c in centres})
+    starts = {max(0, min(c - CROP // 2, side - CROP) - first) // 8 * 8 + first for c in centres}
+    return [(start, min(CROP, side - start)) for start in sorted(starts)]
 
 
 def reduce_whole(pixels: Pixels) -> Pixels:
@@ -60,9 +62,9 @@ def reduce_whole(pixels: Pixels) -> Pixels:
     return shrink(np.asarray(pixels, np.float32), REDUCED)
 
 
-def usable(crops: Sequence[Pixels]) -> list[Pixels]:
-    """The crops that are large enough for statements about detail."""
-    return [crop for crop in crops if min(crop.shape[:2]) >= SMALLEST]
+def usable(crop: Pixels) -> bool:
+    """Whether a crop is large enough for statements about detail."""
+    return bool(min(crop.shape[:2]) >= SMALLEST)
 
 
 def is_gray(pixels: Pixels) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from runir.inference import Restorer
 from runir.inspection.blocks import jpeg_traces
-from runir.inspection.crops import Pixels
+from runir.inspection.crops import Pixels, Seen
 from runir.inspection.darkness import Brightness
 from runir.inspection.edges import Edges, edges
 from runir.inspection.noise import NoiseLevels, noise_levels
@@ -27,10 +27,13 @@ class Detail:
     washed: Washed
 
 
-def measure_detail(crops: Sequence[Pixels], network: Callable[[], Restorer] | None = None) -> Detail:
-    """Measure crops, H x W x C in [0, 1], each at least 64 x 64. network: see `light_washed_away`."""
+def measure_detail(
+    crops: Sequence[Pixels], network: Callable[[], Restorer] | None = None, seen: Sequence[Seen] | None = None
+) -> Detail:
+    """Measure crops, H x W x C in [0, 1], each at least 64 x 64. network: see `light_washed_away`; seen: see
+    `noise_levels`."""
     washed = light_washed_away(crops, network)
-    return Detail(noise_levels(crops), edges(crops), rain_signs(crops), jpeg_traces(crops), washed)
+    return Detail(noise_levels(crops, seen), edges(crops), rain_signs(crops), jpeg_traces(crops), washed)
 
 
 def features(detail: Detail | None, light: Brightness) -> dict[str, float]:

@@ -9,18 +9,17 @@ import numpy as np
 
 from runir.images import MAX_PIXELS, PictureReader, fill_transparent, finite, open_picture, to_float
 from runir.inference import Restorer
-from runir.inspection.crops import REDUCED, Box, Pixels, crop_boxes
+from runir.inspection.crops import REDUCED, Box, Pixels, Seen, crop_boxes
 from runir.inspection.findings import Findings
 from runir.inspection.verdict import inspect_parts
 
 STRIP = 64  # rows read at once
 
 
-def _shown(reader: PictureReader, top: int, bottom: int) -> Pixels:
-    """Finite rows in which transparent pixels look like their surroundings."""
+def _rows(reader: PictureReader, top: int, bottom: int) -> tuple[Pixels, Seen]:
+    """Finite rows, and which of their pixels are not transparent."""
     raw, alpha = reader.rows(top, bottom)
-    pixels = to_float(finite(raw)[0])
-    return pixels if alpha is None else fill_transparent(pixels, alpha)
+    return to_float(finite(raw)[0]), np.ones(raw.shape[:2], bool) if alpha is None else alpha != 0
 
 
 def inspect_file(
@@ -39,16 +38,20 @@ def inspect_reader(reader: PictureReader, network: Callable[[], Restorer] | None
     """The same for a picture file that is open."""
     reader.check_range()
     height, width = reader.info.height, reader.info.width
-    boxes = crop_boxes(height, width)
-    parts: dict[Box, list[Pixels]] = {box: [] for box in boxes}
+    boxes = crop_boxes(height, width, reader.corner)
+    parts: dict[Box, list[tuple[Pixels, Seen]]] = {box: [] for box in boxes}
     end = max(y + high for y, _, high, _ in boxes)
     for top in range(0, end, STRIP):
         bottom = min(height, top + STRIP)
         rows = None
         for (y, x, high, wide), part in parts.items():
             if y < bottom and top < y + high:
-                rows = _shown(reader, top, bottom) if rows is None else rows
-                part.append(rows[max(0, y - top) : y + high - top, x : x + wide])
+                rows = _rows(reader, top, bottom) if rows is None else rows
+                inside = slice(max(0, y - top), y + high - top), slice(x, x + wide)
+                part.append((rows[0][inside], rows[1][inside]))
         if rows is None:
             reader.rows(top, bottom)
-    return inspect_parts([np.concatenate(part) for part in parts.values()], reader.reduced(REDUCED), network)
+    joined = [tuple(map(np.concatenate, zip(*part, strict=True))) for part in parts.values()]
+    shown = [(pixels, seen) for pixels, seen in joined if seen.any()] or joined
+    crops = [fill_transparent(pixels, seen) for pixels, seen in shown]
+    return inspect_parts(crops, reader.reduced(REDUCED), network, [seen for _, seen in shown])

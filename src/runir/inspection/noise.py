@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from runir.inspection.crops import Pixels, planes
+from runir.inspection.crops import Pixels, Seen, planes
 
 BLOCK = 8
 STRIDE = 4
@@ -77,9 +77,11 @@ class NoiseLevels:
     texture_high: float
 
 
-def noise_levels(crops: Sequence[Pixels]) -> NoiseLevels:
-    """Measure the noise of crops (H x W x C in [0, 1], at least 8 x 8 each)."""
-    coefficients = np.concatenate([_coefficients(crop) for crop in crops], axis=1)
+def noise_levels(crops: Sequence[Pixels], seen: Sequence[Seen] | None = None) -> NoiseLevels:
+    """Measure the noise of crops (H x W x C in [0, 1], at least 8 x 8 each). seen: H x W each, False where what is
+    there does not count; None: all of it does."""
+    seen = [np.ones(crop.shape[:2], bool) for crop in crops] if seen is None else seen
+    coefficients = np.concatenate([_coefficients(*pair) for pair in zip(crops, seen, strict=True)], axis=1)
     texture = (coefficients[0][:, BANDS["flat"]] ** 2).sum(1)
     flat = np.argsort(texture, kind="stable")[: max(16, int(FLAT * len(texture)))]
     chosen = coefficients[:, flat]
@@ -116,10 +118,12 @@ def _texture(light: NDArray[np.float32], flat: NDArray[np.float32], texture: NDA
     return max(parts[0], 1e-4 * parts[1], 1e-3) / max(parts[1], 1.0)
 
 
-def _coefficients(crop: Pixels) -> NDArray[np.float32]:
-    """DCT of the blocks that are not clipped (all, if too few are not): planes x blocks x 64."""
+def _coefficients(crop: Pixels, seen: Seen) -> NDArray[np.float32]:
+    """DCT of the blocks that show noise, if there is any: planes x blocks x 64. Those do not that are clipped, not seen
+    throughout, or touch a frame or backdrop of one even colour (all do, if too few else would)."""
     views = np.lib.stride_tricks.sliding_window_view
     ends = ((crop <= 0.5 / 255.0) | (crop >= 254.5 / 255.0)).any(2).astype(np.float32)
+    ends += BLOCK * BLOCK * ~(seen & ~_backdrop(crop))
     clipped = views(ends, (BLOCK, BLOCK))[::STRIDE, ::STRIDE].sum((2, 3)).ravel()
     keep = clipped <= CLIPPED
     if keep.sum() < 16:
@@ -129,6 +133,23 @@ def _coefficients(crop: Pixels) -> NDArray[np.float32]:
         for plane in planes(crop)
     ]
     return np.stack(blocks)
+
+
+def _backdrop(crop: Pixels) -> Seen:
+    """Where blocks lie that are of one colour throughout: the crop's most frequent such colour that is not clipped."""
+    blocks = np.lib.stride_tricks.sliding_window_view(crop, (BLOCK, BLOCK), (0, 1))[::STRIDE, ::STRIDE]
+    low, high = blocks.min((3, 4)), blocks.max((3, 4))
+    even = ((low == high) & (low > 0.5 / 255.0) & (high < 254.5 / 255.0)).all(2)
+    covered = np.zeros(crop.shape[:2], bool)
+    if even.any():
+        _, which, counts = np.unique(low[even], axis=0, return_inverse=True, return_counts=True)
+        even[even] = which.ravel() == counts.argmax()
+        cells = np.pad(even, ((0, 1), (0, 1)))  # of STRIDE x STRIDE: a block covers four
+        cells |= np.roll(cells, 1, 0)
+        cells |= np.roll(cells, 1, 1)
+        shown = cells.repeat(STRIDE, 0).repeat(STRIDE, 1)
+        covered[: shown.shape[0], : shown.shape[1]] = shown
+    return covered
 
 
 def _sigma(chosen: NDArray[np.float32], band: str) -> float:

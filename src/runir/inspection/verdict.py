@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import compress
 
 import numpy as np
 
 from runir.errors import UsageError
 from runir.inference import Restorer
 from runir.inspection.coefficients import RULES
-from runir.inspection.crops import Pixels, check_pixels, is_gray, reduce_whole, take_crops, usable
+from runir.inspection.crops import Pixels, Seen, check_pixels, is_gray, reduce_whole, take_crops, usable
 from runir.inspection.darkness import Brightness, brightness
 from runir.inspection.features import Detail, features, measure_detail
 from runir.inspection.findings import Blur, Darkness, Findings, Noise, NoiseKind, Rain
@@ -39,7 +40,12 @@ def inspect(pixels: Pixels, network: Callable[[], Restorer] | None = None) -> Fi
     return inspect_parts(take_crops(pixels), reduce_whole(pixels), network)
 
 
-def inspect_parts(crops: Sequence[Pixels], reduced: Pixels, network: Callable[[], Restorer] | None = None) -> Findings:
+def inspect_parts(
+    crops: Sequence[Pixels],
+    reduced: Pixels,
+    network: Callable[[], Restorer] | None = None,
+    seen: Sequence[Seen] | None = None,
+) -> Findings:
     """The same for callers that never hold the whole picture.
 
     Args:
@@ -47,6 +53,8 @@ def inspect_parts(crops: Sequence[Pixels], reduced: Pixels, network: Callable[[]
             are left out; without others, only darkness is looked for.
         reduced: the whole picture made smaller (`crops.reduce_whole`), for its brightness.
         network: see `washed.light_washed_away`.
+        seen: of each crop, H x W, what can be seen of it (not transparent); None: all. Elsewhere it must look like its
+            surroundings.
 
     Returns:
         The findings.
@@ -60,8 +68,9 @@ def inspect_parts(crops: Sequence[Pixels], reduced: Pixels, network: Callable[[]
             raise UsageError("the picture holds values that are not finite; make them numbers in [0, 1] first")
     if all(is_gray(part) for part in (*crops, reduced)):
         crops, reduced = [crop[:, :, :1] for crop in crops], reduced[:, :, :1]
-    light, large = brightness(reduced), usable(crops)
-    detail = measure_detail(large, network) if large else None
+    light, large = brightness(reduced), [usable(crop) for crop in crops]
+    seen = seen if seen is None else list(compress(seen, large))
+    detail = measure_detail(list(compress(crops, large)), network, seen) if any(large) else None
     values = features(detail, light)
     return Findings(
         noise=_noise(detail, values),

@@ -25,7 +25,7 @@ class Model:
 
     @property
     def onnx(self) -> Path:
-        """The network on one tile: float32 1 x 3 x tile x tile in and out."""
+        """The network on one tile; its inputs and outputs are those that `runir.models.export.to_onnx` names."""
         return self.folder / ONNX
 
     @property

@@ -1,0 +1,99 @@
+"""Writes docs/operators.md's table and plot from what study_operators.py measured.
+
+python benchmarks/operators_page.py
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from runir.models.complexity import macs_per_pixel, parameters
+from runir.models.config import RUNConfig
+from runir.models.run import RUN
+from study_operators import LEVELS, PLACEMENTS, RESULTS, RUNS
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "operators.md"
+PLOT = ROOT / "docs" / "images" / "operators.png"
+BEGIN, END = "<!-- made by benchmarks/operators_page.py -->\n", "<!-- until here -->\n"
+
+
+def means(results: dict[str, Any]) -> dict[tuple[str, str], list[float]]:
+    """(task, placement) -> each seed's PSNR in dB, mean of the task's degradations."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for run in RUNS:
+        scores = results["scores"].get(run.folder)
+        if scores is not None:
+            found.setdefault((run.task, run.placement), []).append(float(np.mean(list(scores.values()))))
+    return found
+
+
+def tables(results: dict[str, Any]) -> str:
+    """One table for the networks, one for every task."""
+    head = "| placement, from the top | widths | parameters | MACs per pixel | time per pixel |\n"
+    rows = [head + "|---|---|---|---|---|\n"]
+    for name, operators in PLACEMENTS.items():
+        size = results["sizes"][name]
+        network = RUN(RUNConfig.from_dict(size["network"]))
+        widths = ", ".join(str(level["width"]) for level in size["network"]["levels"])
+        rows.append(
+            f"| {name} ({', '.join(operators)}) | {widths} | {parameters(network):,} | {macs_per_pixel(network):,.0f} "
+            f"| {size['ratio']:.3f} |\n"
+        )
+    found = means(results)
+    for task in LEVELS:
+        spreads = [abs(v[0] - v[1]) for (t, _), v in found.items() if t == task and len(v) == 2]
+        of_run = float(np.mean(found.get((task, "RUN"), [np.nan])))
+        seeds = f"two seeds; they differ by {np.mean(spreads):.3f} dB in the mean, {max(spreads):.3f} at most"
+        rows.append(
+            f"\n{task} ({seeds if spreads else 'one seed'}):\n\n"
+            f"| placement | {' | '.join(f'`{level}`' for level in LEVELS[task])} | mean | against RUN |\n"
+            f"|---|{'---|' * len(LEVELS[task])}---|---|\n"
+        )
+        for name in PLACEMENTS:
+            values = found.get((task, name), [])
+            runs = [results["scores"][r.folder] for r in RUNS if (r.task, r.placement) == (task, name)
+                    and r.folder in results["scores"]]  # fmt: skip
+            if not values:
+                continue
+            by_level = " | ".join(f"{np.mean([run[level] for run in runs]):.2f}" for level in runs[0])
+            rows.append(f"| {name} | {by_level} | {np.mean(values):.3f} | {np.mean(values) - of_run:+.3f} |\n")
+    return "".join(rows)
+
+
+def page(text: str, results: dict[str, Any]) -> str:
+    """The page with the tables of these results."""
+    before, _, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    assert end, f"{PAGE}: {BEGIN.strip()} ... {END.strip()} is missing"
+    return before + BEGIN + tables(results) + END + after
+
+
+def plot(results: dict[str, Any], path: Path) -> None:
+    """PSNR against time per pixel, a dot for every training."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    found = means(results)
+    tasks = [task for task in LEVELS if any(t == task for t, _ in found)]
+    figure, axes = pyplot.subplots(1, len(tasks), figsize=(5 * len(tasks), 4), squeeze=False)
+    for axis, task in zip(axes[0], tasks, strict=True):
+        for name in PLACEMENTS:
+            values = found.get((task, name), [])
+            axis.plot([results["sizes"][name]["ratio"]] * len(values), values, "o", label=name)
+        axis.set(title=task, xlabel="time per pixel, RUN = 1", ylabel="PSNR, dB")
+        axis.legend()
+    figure.tight_layout()
+    figure.savefig(path, dpi=100)
+
+
+if __name__ == "__main__":
+    measured = json.loads(RESULTS.read_text("utf-8"))
+    PAGE.write_text(page(PAGE.read_text("utf-8"), measured), "utf-8")
+    plot(measured, PLOT)

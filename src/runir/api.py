@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -146,11 +147,11 @@ def default_output(path: Path, what: str = "restored", ending: str | None = None
 def _own_ending(path: Path) -> str:
     """The ending that a result of the same container gets: the input's own, unless its content is of another kind."""
     named = {**EXTENSIONS, **READ_ONLY_EXTENSIONS}.get(path.suffix.lower(), "")
-    try:
-        with path.open("rb") as file:
-            found = read_header(file, MAX_PIXELS).format
-    except (OSError, RunirError):  # told when it is read
-        found = named
+    found = named
+    with suppress(OSError, RunirError):  # told when it is read
+        if path.is_file():  # a pipe would be waited for
+            with path.open("rb") as file:
+                found = read_header(file, MAX_PIXELS).format
     if found in READ_ONLY:
         return ENDINGS["TIFF"]
     return path.suffix if found == named else ENDINGS[found]

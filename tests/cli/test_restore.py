@@ -1,6 +1,7 @@
 """`runir restore`: unusual but good input works, bad input gets one line, nothing is lost."""
 
 import json
+import os
 import resource
 import shutil
 import signal
@@ -213,6 +214,13 @@ def test_wrong_usage_exits_2(
     assert run(*words) == 2
     one_line(capsys, *expected)
     assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_a_pipe_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "a.jpg")
+    for words in ([], ["-o", tmp_path / "b.png"]):
+        assert run(tmp_path / "a.jpg", *words) == 2
+        one_line(capsys, "a.jpg: is not an ordinary file")
 
 
 def test_a_format_that_cannot_be_read_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from runir.degradations import awgn, gray_awgn
 from runir.degradations.rain import Rain, RainLayer, rain
@@ -60,6 +60,30 @@ def test_a_frame_of_one_colour_hides_no_noise(name: str, colour: float | tuple[f
     framed[20:260, 30:270] = noisy[:240, :240]
     assert noise_levels([framed]).sigma == pytest.approx(25, rel=0.15)
     assert noise_levels([np.full_like(framed, 0.94)]).sigma < 0.01
+
+
+def test_crops_of_nothing_hide_no_noise() -> None:
+    """Black bars beside a film, a photo in the middle of a canvas."""
+    noisy = stored(awgn(clean("hippo"), 25, np.random.default_rng(0)))
+    for colour in (0.0, 0.94, 1.0):
+        canvas = np.full((720, 1280, 3), stored(np.array(colour)), np.float32)
+        canvas[:, 400:880] = np.tile(noisy, (3, 2, 1))
+        findings = inspect(canvas)
+        assert findings.noise.found
+        assert findings.noise.sigma == pytest.approx(25, rel=0.15)
+    assert not inspect(np.full((720, 1280, 3), 0.94, np.float32)).noise.found
+
+
+@pytest.mark.parametrize("ground", [(1.0, 1.0, 1.0), (0.94, 0.94, 0.92), (0.12, 0.12, 0.12), (0.2, 0.3, 0.5)])
+@pytest.mark.parametrize("side", [400, 900])
+def test_clean_print_is_not_noisy(ground: tuple[float, float, float], side: int) -> None:
+    page = Image.new("RGB", (side, side), tuple(round(255 * value) for value in ground))
+    draw, ink = ImageDraw.Draw(page), (20, 20, 25) if ground[0] > 0.5 else (230, 230, 225)
+    for line in range(12, side - 20, 26):
+        draw.text(
+            (12, line), "The quick brown fox jumps over the lazy dog. 0123456789 " * 2, ink, ImageFont.load_default(16)
+        )
+    assert not inspect(np.asarray(page, np.float32) / np.float32(255)).noise.found
 
 
 @pytest.mark.parametrize("name", NAMES)

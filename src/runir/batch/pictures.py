@@ -32,6 +32,8 @@ _HELD_WHOLE = frozenset({"WEBP", "AVIF"})
 _PIXELS_PER_BYTE = {"HEIC": 8, "RAW": 1}
 """Roughly; these are decoded whole, so their size is not to be had for less."""
 _NOT_PIXELS = ("overwrite", "max_pixels")
+METHOD = 2
+"""To be raised when the same models, rules and options give other pixels than before."""
 
 Choose = Callable[[Path], Chosen]
 
@@ -147,7 +149,7 @@ def _described(task: str | None, models: Sequence[str], precision: str, details:
     cards = [open_model(name).card for name in (*models, *([RAIN_NETWORK] if looks else ()))]
     weights = [f"{card.name} {card.onnx_sha256[:16]}{card.exposure_sha256[:16]}" for card in cards]
     chosen = AUTO if looks else "given"
-    return json.dumps({"models": chosen, "weights": weights, "precision": precision} | looks | how)
+    return json.dumps({"method": METHOD, "models": chosen, "weights": weights, "precision": precision} | looks | how)
 
 
 def _endings(format: str | None) -> Mapping[str, str]:

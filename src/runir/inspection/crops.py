@@ -67,6 +67,11 @@ def usable(crop: Pixels) -> bool:
     return bool(min(crop.shape[:2]) >= SMALLEST)
 
 
+def shows_something(crop: Pixels) -> bool:
+    """Whether a crop is more than one even colour, as black bars and backdrops are."""
+    return bool(np.ptp(crop, axis=(0, 1)).max() > 2.0 / 255.0)
+
+
 def is_gray(pixels: Pixels) -> bool:
     """Whether all channels hold the same."""
     return bool((pixels == pixels[:, :, :1]).all())

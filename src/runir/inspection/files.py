@@ -48,7 +48,7 @@ def inspect_reader(reader: PictureReader, network: Callable[[], Restorer] | None
             if y < bottom and top < y + high:
                 rows = _rows(reader, top, bottom) if rows is None else rows
                 inside = slice(max(0, y - top), y + high - top), slice(x, x + wide)
-                part.append((rows[0][inside], rows[1][inside]))
+                part.append((rows[0][inside].copy(), rows[1][inside].copy()))  # not a view of whole rows
         if rows is None:
             reader.rows(top, bottom)
     joined = [tuple(map(np.concatenate, zip(*part, strict=True))) for part in parts.values()]

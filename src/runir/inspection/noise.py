@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ CALM = 0.1  # quantile among these that is read
 Z_CALM = -1.28155156554  # the standard normal's quantile at CALM
 RICH = 0.85  # quantile from which blocks count as textured
 CLIPPED = 2  # pixels per block that may be black or white
+LEAST = 0.01  # share of blocks that must be left when those of a backdrop are left out
 
 
 def _frequencies() -> dict[str, NDArray[np.intp]]:
@@ -81,7 +83,8 @@ def noise_levels(crops: Sequence[Pixels], seen: Sequence[Seen] | None = None) ->
     """Measure the noise of crops (H x W x C in [0, 1], at least 8 x 8 each). seen: H x W each, False where what is
     there does not count; None: all of it does."""
     seen = [np.ones(crop.shape[:2], bool) for crop in crops] if seen is None else seen
-    coefficients = np.concatenate([_coefficients(*pair) for pair in zip(crops, seen, strict=True)], axis=1)
+    showing = _showing(crops, seen)
+    coefficients = np.concatenate([_coefficients(*pair) for pair in zip(crops, showing, strict=True)], axis=1)
     texture = (coefficients[0][:, BANDS["flat"]] ** 2).sum(1)
     flat = np.argsort(texture, kind="stable")[: max(16, int(FLAT * len(texture)))]
     chosen = coefficients[:, flat]
@@ -118,16 +121,34 @@ def _texture(light: NDArray[np.float32], flat: NDArray[np.float32], texture: NDA
     return max(parts[0], 1e-4 * parts[1], 1e-3) / max(parts[1], 1.0)
 
 
-def _coefficients(crop: Pixels, seen: Seen) -> NDArray[np.float32]:
-    """DCT of the blocks that show noise, if there is any: planes x blocks x 64. Those do not that are clipped, not seen
-    throughout, or touch a frame or backdrop of one even colour (all do, if too few else would)."""
-    views = np.lib.stride_tricks.sliding_window_view
+def _showing(crops: Sequence[Pixels], seen: Sequence[Seen]) -> list[NDArray[np.bool_]]:
+    """Which blocks of each crop show noise, if there is any. Those do not that are clipped, not seen throughout, or
+    hold the one even colour of a frame or backdrop (which does count where nothing else is left: a page of print)."""
+    lost = [_lost(crop, visible) for crop, visible in zip(crops, seen, strict=True)]
+    framed = [count + _blocks(_backdrop(crop)) for crop, count in zip(crops, lost, strict=True)]
+    for counts, share in ((framed, LEAST), (lost, 0.0)):
+        found = [count <= CLIPPED for count in counts]
+        if sum(map(np.count_nonzero, found)) >= max(16, share * sum(map(len, counts))):
+            return found
+    every = np.sort(np.concatenate(lost))
+    return [count <= every[min(15, len(every) - 1)] for count in lost]
+
+
+def _lost(crop: Pixels, seen: Seen) -> NDArray[np.float32]:
+    """Pixels of each block that are black or white; whole blocks where any is not seen."""
     ends = ((crop <= 0.5 / 255.0) | (crop >= 254.5 / 255.0)).any(2).astype(np.float32)
-    ends += BLOCK * BLOCK * ~(seen & ~_backdrop(crop))
-    clipped = views(ends, (BLOCK, BLOCK))[::STRIDE, ::STRIDE].sum((2, 3)).ravel()
-    keep = clipped <= CLIPPED
-    if keep.sum() < 16:
-        keep = clipped <= np.sort(clipped)[min(15, len(clipped) - 1)]
+    return _blocks(ends + BLOCK * BLOCK * ~seen)
+
+
+def _blocks(counts: NDArray[Any]) -> NDArray[np.float32]:
+    """Sums over blocks, flat."""
+    views = np.lib.stride_tricks.sliding_window_view(counts, (BLOCK, BLOCK))[::STRIDE, ::STRIDE]
+    return np.asarray(views.sum((2, 3)), np.float32).ravel()
+
+
+def _coefficients(crop: Pixels, keep: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """DCT of these blocks: planes x blocks x 64."""
+    views = np.lib.stride_tricks.sliding_window_view
     blocks = [
         views(plane, (BLOCK, BLOCK))[::STRIDE, ::STRIDE].reshape(-1, BLOCK * BLOCK)[keep] @ DCT.T
         for plane in planes(crop)
@@ -136,20 +157,14 @@ def _coefficients(crop: Pixels, seen: Seen) -> NDArray[np.float32]:
 
 
 def _backdrop(crop: Pixels) -> Seen:
-    """Where blocks lie that are of one colour throughout: the crop's most frequent such colour that is not clipped."""
+    """Pixels of the colour that the crop's even blocks have most often, unless it is clipped."""
     blocks = np.lib.stride_tricks.sliding_window_view(crop, (BLOCK, BLOCK), (0, 1))[::STRIDE, ::STRIDE]
     low, high = blocks.min((3, 4)), blocks.max((3, 4))
     even = ((low == high) & (low > 0.5 / 255.0) & (high < 254.5 / 255.0)).all(2)
-    covered = np.zeros(crop.shape[:2], bool)
-    if even.any():
-        _, which, counts = np.unique(low[even], axis=0, return_inverse=True, return_counts=True)
-        even[even] = which.ravel() == counts.argmax()
-        cells = np.pad(even, ((0, 1), (0, 1)))  # of STRIDE x STRIDE: a block covers four
-        cells |= np.roll(cells, 1, 0)
-        cells |= np.roll(cells, 1, 1)
-        shown = cells.repeat(STRIDE, 0).repeat(STRIDE, 1)
-        covered[: shown.shape[0], : shown.shape[1]] = shown
-    return covered
+    if not even.any():
+        return np.zeros(crop.shape[:2], bool)
+    colours, counts = np.unique(low[even], axis=0, return_counts=True)
+    return np.asarray((crop == colours[counts.argmax()]).all(2))
 
 
 def _sigma(chosen: NDArray[np.float32], band: str) -> float:

@@ -10,7 +10,16 @@ import numpy as np
 from runir.errors import UsageError
 from runir.inference import Restorer
 from runir.inspection.coefficients import RULES
-from runir.inspection.crops import Pixels, Seen, check_pixels, is_gray, reduce_whole, take_crops, usable
+from runir.inspection.crops import (
+    Pixels,
+    Seen,
+    check_pixels,
+    is_gray,
+    reduce_whole,
+    shows_something,
+    take_crops,
+    usable,
+)
 from runir.inspection.darkness import Brightness, brightness
 from runir.inspection.features import Detail, features, measure_detail
 from runir.inspection.findings import Blur, Darkness, Findings, Noise, NoiseKind, Rain
@@ -18,6 +27,7 @@ from runir.inspection.findings import Blur, Darkness, Findings, Noise, NoiseKind
 TOO_SMALL = "too few pixels to tell"
 BLACK = 2.0 / 255.0  # luma below which there is nothing to brighten
 FLAT = 6.0  # rise of the strongest edges in 8-bit levels, below which there is nothing to judge sharpness by
+MOST_NOISE = 100.0  # sigma in 8-bit levels: clipped to [0, 255], more cannot be seen; print on white reads as 160
 DARK_LINES = 0.7  # bright over dark thin lines, below which they are not rain, which is lighter than what is behind it
 CLEAR_DIRECTION = 1.6  # how much steeper edges must be in one direction than in another to call it a direction
 
@@ -50,7 +60,8 @@ def inspect_parts(
 
     Args:
         crops: full-size parts, H x W x C each; `crops.crop_boxes` says which. Parts narrower than 64 pixels
-            are left out; without others, only darkness is looked for.
+            are left out; without others, only darkness is looked for. So are those of one even colour, if others are
+            not.
         reduced: the whole picture made smaller (`crops.reduce_whole`), for its brightness.
         network: see `washed.light_washed_away`.
         seen: of each crop, H x W, what can be seen of it (not transparent); None: all. Elsewhere it must look like its
@@ -69,6 +80,8 @@ def inspect_parts(
     if all(is_gray(part) for part in (*crops, reduced)):
         crops, reduced = [crop[:, :, :1] for crop in crops], reduced[:, :, :1]
     light, large = brightness(reduced), [usable(crop) for crop in crops]
+    shown = [size and shows_something(crop) for size, crop in zip(large, crops, strict=True)]
+    large = shown if any(shown) else large
     seen = seen if seen is None else list(compress(seen, large))
     detail = measure_detail(list(compress(crops, large)), network, seen) if any(large) else None
     values = features(detail, light)
@@ -89,6 +102,8 @@ def _noise(detail: Detail | None, values: dict[str, float]) -> Noise:
     white = is_white(detail)
     sigma = levels.sigma if white else levels.overall
     about = f"sigma about {sigma:.0f} of 255" if sigma >= 1.5 else f"sigma about {sigma:.1f} of 255"
+    if sigma > MOST_NOISE:
+        return Noise(0.0, rule.threshold, "none to be told from lines that are everywhere", sigma)
     if score < rule.threshold:
         return Noise(score, rule.threshold, f"little ({about})", sigma)
     kind: NoiseKind = "white" if white else "camera"

@@ -1,6 +1,6 @@
 """Everything that the derainers, deblurrers, low-light and photo models must reach, in one run.
 
-    python benchmarks/restoration.py --data DIR --blur-set DIR [--threads 2] [--update-cards]
+    python benchmarks/restoration.py --data DIR --blur-set DIR [--threads 2] [--only MODEL ...] [--update-cards]
 
 --data: a folder with rain100/, lol_eval15/, levin32/ and cc15/, each with its degraded pictures (input/, or
 input_light/ and input_heavy/) and target/; --blur-set: what make_blur_set.py wrote. Prints a row per model and test,
@@ -117,6 +117,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--blur-set", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--only", nargs="+", metavar="MODEL", help="other goals are not counted")
     parser.add_argument("--update-cards", action="store_true")
     options = parser.parse_args()
     models: dict[str, Model] = {m.card.name: m for m in list_models(ROOT / "src" / "runir" / "weights")}
@@ -125,6 +126,8 @@ def main() -> int:
     for size in SIZES:
         for task in dict.fromkeys(test.task for test in TESTS):
             name = f"{size}.{task}"
+            if options.only and name not in options.only:
+                continue
             if name not in models:
                 print(f"{name:<16}NO WEIGHT YET")
                 missed += 1
@@ -145,8 +148,8 @@ def main() -> int:
                 sys.stdout.flush()
             if options.update_cards:
                 update_card(models[name], scores)
-    larger_models = [model for name, model in models.items() if name.startswith("run-s.")]
-    missed += times(larger_models, options.threads, min((options.blur_set / "input").iterdir()))
+    timed = [model for name, model in models.items() if name in (options.only or models) and name.startswith("run-s.")]
+    missed += times(timed, options.threads, min((options.blur_set / "input").iterdir())) if timed else 0
     print(f"note, LOL: {SCENES}\n{missed} goals missed")
     return 1 if missed else 0
 

@@ -1,6 +1,6 @@
 """What tiles cost: every shipped model on pictures larger than a tile, in tiles and whole.
 
-    python benchmarks/tiles_vs_whole.py [--photos DIR] [--side 1100] [--update-cards]
+    python benchmarks/tiles_vs_whole.py [--photos DIR] [--side 1100] [--only MODEL ...] [--update-cards]
 
 Without --photos: the pictures that ship with the tests, repeated by mirroring and lit from one corner; degraded for
 each model's task, seed 0.
@@ -66,11 +66,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, default=ROOT / "tests" / "data")
     parser.add_argument("--side", type=int, default=1100)
+    parser.add_argument("--only", nargs="+", metavar="MODEL")
     parser.add_argument("--update-cards", action="store_true")
     options = parser.parse_args()
     files = picture_files(options.photos)
     print(f"{len(files)} pictures of {options.side} pixels or more")
     for model in list_models(ROOT / "src" / "runir" / "weights"):
+        if options.only and model.card.name not in options.only:
+            continue
         restorer, network, worst = Restorer(model), whole_network(model), 99.0
         for file in files:
             clean = enlarged(read_picture(file).pixels, options.side)

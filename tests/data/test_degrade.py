@@ -57,7 +57,6 @@ def test_mixed_sources_have_their_shares() -> None:
         ({}, GaussianNoise()),
         ({"name": "rain", "heavy": 1.0}, Degraded(Drawn("rain", Rains(heavy=1.0)))),
         ({"name": "camera", "gray": 0.1}, Degraded(parse_degradation("camera"), 0.1)),
-        ({"name": "rain", "lines": 0.3}, Degraded(Drawn("rain", Rains()), lines=0.3)),
         ({"name": "blur", "size": [3, 9], "gray": 0.2}, Degraded(Drawn("blur", MotionBlurs(size=(3.0, 9.0))), 0.2)),
     ],
 )
@@ -72,9 +71,7 @@ def test_tables_of_recipes(table: dict[str, Any], expected: object) -> None:
         ({"name": 3}, "a word is needed"),
         ({"name": "rain", "haevy": 1.0}, "did you mean 'heavy'"),
         ({"name": "rain", "gray": "yes"}, "gray = 'yes': a number"),
-        ({"name": "rain", "gray": 2}, "shares in"),
-        ({"name": "rain", "lines": -0.1}, "shares in"),
-        ({"name": "blur", "lines": 0.1}, "lines"),
+        ({"name": "rain", "gray": 2}, "share in"),
         ({"name": "camera", "shot": 0.1}, "camera takes gray only"),
         ({"name": "awgn", "sigma": [0, float("inf")]}, "0 to 255"),
     ],
@@ -91,7 +88,7 @@ def test_bad_tables_are_refused(table: dict[str, Any], words: str) -> None:
         ({"name": "awgn", "sigma": [25, 25], "jpeg_quality": [50, 60]}, GaussianNoise),
         ({"name": "camera", "gray": 0.05}, None),
         ({"name": "blur", "size": [3, 9], "gray": 0.2}, MotionBlurs),
-        ({"name": "rain", "heavy": 1.0, "lines": 0.1}, Rains),
+        ({"name": "rain", "heavy": 1.0}, Rains),
         ({"name": "lowlight", "shot": [1e-5, 1e-3]}, LowLights),
     ],
 )
@@ -99,8 +96,7 @@ def test_a_table_with_every_parameter_is_the_same(table: dict[str, Any], paramet
     degrade = build_degrade(table)
     full = degrade.table()
     names = {field.name for field in fields(parameters)} if parameters is not None else set()
-    lines = {"lines"} if parameters is Rains else set()
-    assert full.keys() == names | lines | {"name", "gray"}
+    assert full.keys() == names | {"name", "gray"}
     assert build_degrade(tomllib.loads(dump_toml(full))) == degrade
     assert build_degrade(full).table() == full
 

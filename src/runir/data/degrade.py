@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runir.config import build, to_plain
-from runir.data.decoys import dark_lines
 from runir.degradations import Degradation, Drawn, parse_degradation
 from runir.degradations.jpeg import jpeg_levels
 from runir.degradations.spec import KINDS
@@ -97,20 +96,15 @@ class GaussianNoise:
 
 @dataclass(frozen=True, slots=True)
 class Degraded:
-    """Clean patch -> (what `degradation` makes of it, the clean patch).
-
-    gray: share of samples made gray. lines: of rain, share whose clean picture first gets dark lines
-    (`decoys.dark_lines`); on every second of these no rain falls.
-    """
+    """Clean patch -> (what `degradation` makes of it, the clean patch); a share `gray` of the samples is made gray."""
 
     degradation: Degradation
     gray: float = 0.0
-    lines: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse shares outside [0, 1]."""
-        if not all(0 <= share <= 1 for share in (self.gray, self.lines)):
-            raise UsageError("data.degradation.gray and lines are shares in [0, 1]")
+        if not 0 <= self.gray <= 1:
+            raise UsageError("data.degradation.gray is a share in [0, 1]")
 
     @property
     def margin(self) -> int:
@@ -119,21 +113,17 @@ class Degraded:
 
     def __call__(self, clean: NDArray[np.uint8], rng: np.random.Generator) -> tuple[FloatPatch, FloatPatch]:
         """See Degrade."""
-        target, dry = to_unit(clean), False
-        if self.lines and rng.random() < self.lines:
-            target, dry = dark_lines(target, rng), rng.random() < 0.5
+        target = to_unit(clean)
         if rng.random() < self.gray:  # degraded as one channel, so that its noise has no colour either
             luma = target @ GRAY
-            degraded = luma if dry else self.degradation.apply(luma, rng)
-            return np.repeat(degraded, 3, axis=2), np.repeat(luma, 3, axis=2)
-        return target if dry else self.degradation.apply(target, rng), target
+            return np.repeat(self.degradation.apply(luma, rng), 3, axis=2), np.repeat(luma, 3, axis=2)
+        return self.degradation.apply(target, rng), target
 
     def table(self) -> dict[str, Any]:
         """See Degrade; the camera's ranges are not parameters, so its table has none."""
         drawn = self.degradation
         if isinstance(drawn, Drawn):
-            lines = {"lines": self.lines} if drawn.kind == "rain" else {}
-            return {"name": drawn.kind, "gray": self.gray, **lines, **to_plain(drawn.ranges)}
+            return {"name": drawn.kind, "gray": self.gray, **to_plain(drawn.ranges)}
         return {"name": drawn.name, "gray": self.gray}
 
 
@@ -148,15 +138,13 @@ def build_degrade(table: dict[str, Any]) -> Degrade:
         raise UsageError(f"{where}name = {name!r}: a word is needed")
     if name == "awgn":
         return build(GaussianNoise, values, where)
-    keys = ("gray", "lines") if name == "rain" else ("gray",)
-    shares = {key: values.pop(key, 0.0) for key in keys}
-    for key, share in shares.items():
-        if not isinstance(share, int | float) or isinstance(share, bool):
-            raise UsageError(f"{where}{key} = {share!r}: a number is needed")
+    gray = values.pop("gray", 0.0)
+    if not isinstance(gray, int | float) or isinstance(gray, bool):
+        raise UsageError(f"{where}gray = {gray!r}: a number is needed")
     if name in KINDS:
-        return Degraded(Drawn(name, build(KINDS[name].ranges, values, where)), **shares)
+        return Degraded(Drawn(name, build(KINDS[name].ranges, values, where)), float(gray))
     if name == "camera" and not values:
-        return Degraded(parse_degradation("camera"), **shares)
+        return Degraded(parse_degradation("camera"), float(gray))
     if name == "camera":
         raise UsageError(f"unknown key {where + next(iter(values))!r}; camera takes gray only")
     raise UsageError(f"data.degradation.name = {name!r}; {nearest(name, ['awgn', 'camera', *KINDS])}")

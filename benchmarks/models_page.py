@@ -93,10 +93,15 @@ def _score(model: Model, key: tuple[str, str, str]) -> tuple[float, float]:
 
 def readme(text: str) -> str:
     """The README with the table of today's cards."""
-    before, _, rest = text.partition(BEGIN)
+    return between(text, BEGIN, overview())
+
+
+def between(text: str, begin: str, made: str) -> str:
+    """The text with what was made between its marks."""
+    before, _, rest = text.partition(begin)
     _, end, after = rest.partition(END)
-    assert end, f"README.md: {BEGIN.strip()} ... {END.strip()} is missing"
-    return before + BEGIN + overview() + END + after
+    assert end, f"{begin.strip()} ... {END.strip()} is missing"
+    return before + begin + made + END + after
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from models_page import between
 from runir.models.complexity import macs_per_pixel, parameters
 from runir.models.config import RUNConfig
 from runir.models.run import RUN
@@ -19,7 +20,7 @@ from study_operators import LEVELS, PLACEMENTS, RESULTS, RUNS
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "operators.md"
 PLOT = ROOT / "docs" / "images" / "operators.png"
-BEGIN, END = "<!-- made by benchmarks/operators_page.py -->\n", "<!-- until here -->\n"
+BEGIN = "<!-- made by benchmarks/operators_page.py -->\n"
 
 
 def means(results: dict[str, Any]) -> dict[tuple[str, str], list[float]]:
@@ -65,14 +66,6 @@ def tables(results: dict[str, Any]) -> str:
     return "".join(rows)
 
 
-def page(text: str, results: dict[str, Any]) -> str:
-    """The page with the tables of these results."""
-    before, _, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    assert end, f"{PAGE}: {BEGIN.strip()} ... {END.strip()} is missing"
-    return before + BEGIN + tables(results) + END + after
-
-
 def plot(results: dict[str, Any], path: Path) -> None:
     """PSNR against time per pixel, a dot for every training."""
     import matplotlib
@@ -95,5 +88,5 @@ def plot(results: dict[str, Any], path: Path) -> None:
 
 if __name__ == "__main__":
     measured = json.loads(RESULTS.read_text("utf-8"))
-    PAGE.write_text(page(PAGE.read_text("utf-8"), measured), "utf-8")
+    PAGE.write_text(between(PAGE.read_text("utf-8"), BEGIN, tables(measured)), "utf-8")
     plot(measured, PLOT)

@@ -80,6 +80,27 @@ class Piped:
         return held[: bottom - top]
 
 
+class _Waiting:
+    """Rows as they were, until the restored ones come, in other portions."""
+
+    def __init__(self) -> None:
+        self._portions = deque[NDArray[Any]]()
+
+    def put(self, rows: NDArray[Any]) -> None:
+        self._portions.append(rows)
+
+    def take(self, count: int) -> NDArray[Any]:
+        """The next `count` rows."""
+        taken = list[NDArray[Any]]()
+        while count:
+            rows = self._portions.popleft()
+            taken.append(rows[:count])
+            if len(rows) > count:
+                self._portions.appendleft(rows[count:])
+            count -= len(taken[-1])
+        return np.concatenate(taken)
+
+
 class Original:
     """A part of a file as a Source that keeps its rows until the restored ones are mixed with them."""
 
@@ -87,24 +108,17 @@ class Original:
         """Part: no row has been read yet."""
         self.height, self.width, self.channels = part.height, part.width, part.channels
         self.reduced, self.views, self.clearest = part.reduced, part.views, part.clearest
-        self._part, self._waiting = part, deque[NDArray[Any]]()
+        self._part, self._waiting = part, _Waiting()
 
     def rows(self, top: int, bottom: int) -> NDArray[Any]:
         """See Source."""
         rows = self._part.rows(top, bottom)
-        self._waiting.append(rows)
+        self._waiting.put(rows)
         return rows
 
     def mix(self, restored: Array, strength: float) -> Array:
         """The next restored rows, mixed with what they were."""
-        taken, count = list[NDArray[Any]](), len(restored)
-        while count:
-            rows = self._waiting.popleft()
-            taken.append(rows[:count])
-            if len(rows) > count:
-                self._waiting.appendleft(rows[count:])
-            count -= len(taken[-1])
-        return mixed(to_float(np.concatenate(taken)), restored, strength)
+        return mixed(to_float(self._waiting.take(len(restored))), restored, strength)
 
 
 class _Hidden:
@@ -153,7 +167,7 @@ class Part:
         self._reader, self._region, self._replaced = reader, region, 0
         self._chunks = ahead(self._read())
         self._waiting: list[NDArray[Any]] = []
-        self._kept: deque[WithAlpha] = deque()  # pixels and alpha as they were, of pictures with alpha
+        self._kept = _Waiting(), _Waiting()  # pixels and alpha as they were, of pictures with alpha
         self._written = self._top
 
     def _read(self) -> Iterator[tuple[NDArray[Any], WithAlpha | None]]:
@@ -183,7 +197,8 @@ class Part:
             shown, kept = next(self._chunks)
             self._waiting.append(shown)
             if kept is not None:
-                self._kept.append(kept)
+                for waiting, rows in zip(self._kept, kept, strict=True):
+                    waiting.put(rows)
         held = self._waiting[0] if len(self._waiting) == 1 else np.concatenate(self._waiting)
         self._waiting = [held[bottom - top :]]
         return held[: bottom - top]
@@ -213,20 +228,10 @@ class Part:
         )
         pixels = from_float(restored[inside], dtype)
         pixels = pixels.copy() if pixels.base is not None else pixels  # restored rows are reused
-        if not self._kept:
+        if not self._reader.info.alpha:
             return pixels, None
-        before, alpha = (change_depth(side[inside], dtype) for side in self._take(len(restored)))
+        before, alpha = (change_depth(waiting.take(len(restored))[inside], dtype) for waiting in self._kept)
         return keep_hidden(pixels, before, alpha), alpha
-
-    def _take(self, count: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        taken: list[tuple[NDArray[Any], NDArray[Any]]] = []
-        while count:
-            pixels, alpha = self._kept.popleft()
-            taken.append((pixels[:count], alpha[:count]))
-            if len(pixels) > count:
-                self._kept.appendleft((pixels[count:], alpha[count:]))
-            count -= len(taken[-1][0])
-        return np.concatenate([p for p, _ in taken]), np.concatenate([a for _, a in taken])
 
     @property
     def notes(self) -> list[str]:

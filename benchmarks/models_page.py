@@ -19,7 +19,8 @@ SHOWN = (  # what a reader of the README wants to know, the task, and the score 
     ("heavy rain, Rain100H", "derain", ("Rain100H", "y-float", "")),
     ("too dark, LOL", "lowlight", ("LOL eval15", "lol-rgb", "")),
     ("the same, right brightness given", "lowlight", ("LOL eval15", "lol-gtmean", "")),
-    ("real camera shake, Levin32", "deblur", ("Levin32", "shift", "")),
+    ("real camera shake, gray, Levin32", "deblur", ("Levin32", "shift", "")),
+    ("made camera shake, Kodak24", "deblur", ("Kodak24-shake", "rgb", "")),
 )
 HEAD = """# Models
 
@@ -47,7 +48,7 @@ def page() -> str:
             f"\n## {card.name}\n\n{card.description}. {card.parameters:,} parameters, {card.macs_per_pixel:,} MACs per "
             f"pixel, tile {card.tile}, overlap {card.overlap}; tiled and whole agree to {card.tiled_psnr:.1f} dB or "
             f"better.\n\n{_strip(card)}{data or f'- Training data: as of {_first(card)}'}"
-            f"- Training: {length}{card.training}\n- Recipe: `{card.recipe}`\n"
+            f"- Training: {length}{card.training}\n- Recipe: {_recipes(card)}\n"
             f"- Licence of the weights: {card.licence}\n\n"
             "| data | protocol | degradation | n | input | output | SSIM | baseline, or note |\n"
             "|---|---|---|---|---|---|---|---|\n"
@@ -67,6 +68,12 @@ def _strip(card: ModelCard) -> str:
     if not card.name.startswith("run-s.") or not picture.exists():
         return ""
     return f"![Left: damaged. Right: restored by {card.name}.](images/{picture.name})\n\n"
+
+
+def _recipes(card: ModelCard) -> str:
+    """The card's recipe, and the one before it, where it goes on from weights that bear the same name."""
+    before = card.recipe.replace("/restart/", "/")
+    return f"`{card.recipe}`" + (f", begun from what `{before}` made" if before != card.recipe else "")
 
 
 def _first(card: ModelCard) -> str:

@@ -24,13 +24,17 @@ BEGIN = "<!-- made by benchmarks/operators_page.py -->\n"
 
 
 def means(results: dict[str, Any]) -> dict[tuple[str, str], list[float]]:
-    """(task, placement) -> each seed's PSNR in dB, mean of the task's degradations."""
+    """(task, placement) -> each seed's PSNR in dB, mean of the task's degradations; tasks whose runs are all done."""
     found: dict[tuple[str, str], list[float]] = {}
-    for run in RUNS:
-        scores = results["scores"].get(run.folder)
-        if scores is not None:
-            found.setdefault((run.task, run.placement), []).append(float(np.mean(list(scores.values()))))
+    for run in (run for run in RUNS if run.task in complete(results)):
+        scores = results["scores"][run.folder]
+        found.setdefault((run.task, run.placement), []).append(float(np.mean(list(scores.values()))))
     return found
+
+
+def complete(results: dict[str, Any]) -> list[str]:
+    """Tasks whose trainings are all done: others would compare different seeds."""
+    return [task for task in LEVELS if all(run.folder in results["scores"] for run in RUNS if run.task == task)]
 
 
 def tables(results: dict[str, Any]) -> str:
@@ -46,9 +50,9 @@ def tables(results: dict[str, Any]) -> str:
             f"| {size['ratio']:.3f} |\n"
         )
     found = means(results)
-    for task in LEVELS:
+    for task in complete(results):
         spreads = [abs(v[0] - v[1]) for (t, _), v in found.items() if t == task and len(v) == 2]
-        of_run = float(np.mean(found.get((task, "RUN"), [np.nan])))
+        of_run = float(np.mean(found[task, "RUN"]))
         seeds = f"two seeds; they differ by {np.mean(spreads):.3f} dB in the mean, {max(spreads):.3f} at most"
         rows.append(
             f"\n{task} ({seeds if spreads else 'one seed'}):\n\n"
@@ -56,11 +60,8 @@ def tables(results: dict[str, Any]) -> str:
             f"|---|{'---|' * len(LEVELS[task])}---|---|\n"
         )
         for name in PLACEMENTS:
-            values = found.get((task, name), [])
-            runs = [results["scores"][r.folder] for r in RUNS if (r.task, r.placement) == (task, name)
-                    and r.folder in results["scores"]]  # fmt: skip
-            if not values:
-                continue
+            values = found[task, name]
+            runs = [results["scores"][run.folder] for run in RUNS if (run.task, run.placement) == (task, name)]
             by_level = " | ".join(f"{np.mean([run[level] for run in runs]):.2f}" for level in runs[0])
             rows.append(f"| {name} | {by_level} | {np.mean(values):.3f} | {np.mean(values) - of_run:+.3f} |\n")
     return "".join(rows)
@@ -74,13 +75,13 @@ def plot(results: dict[str, Any], path: Path) -> None:
     from matplotlib import pyplot
 
     found = means(results)
-    tasks = [task for task in LEVELS if any(t == task for t, _ in found)]
+    tasks = complete(results)
     figure, axes = pyplot.subplots(1, len(tasks), figsize=(5 * len(tasks), 4), squeeze=False)
     for axis, task in zip(axes[0], tasks, strict=True):
         for name in PLACEMENTS:
-            values = found.get((task, name), [])
+            values = found[task, name]
             axis.plot([results["sizes"][name]["ratio"]] * len(values), values, "o", label=name)
-        axis.set(title=task, xlabel="time per pixel, RUN = 1", ylabel="PSNR, dB")
+        axis.set(title=task, xlabel="time per pixel, RUN = 1", ylabel="PSNR, dB", xlim=(0.9, 1.1))
         axis.legend()
     figure.tight_layout()
     figure.savefig(path, dpi=100)

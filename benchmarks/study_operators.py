@@ -20,11 +20,11 @@ import argparse
 import csv
 import json
 import os
-import shutil
 import subprocess
 import sys
+import threading
 import time
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -154,47 +154,56 @@ def final_scores(folder: Path) -> dict[str, float]:
     return {key: float(value) for key, value in row.items() if key != "step"}
 
 
-def train(run: Run, network: dict[str, Any], options: argparse.Namespace) -> bool:
-    """Trains in a process of its own, goes on where it was interrupted. False: not begun, the hours are over."""
-    if options.hours is not None and time.monotonic() - options.begun > options.hours * 3600:
-        return False
-    folder = options.out / run.folder
-    source = options.out / f"{run.folder}.toml"
-    source.write_text(recipe(run, network, options.steps), "utf-8")
-    command = [sys.executable, "-m", "runir", "train", str(source), "--out", str(folder)]
-    command += [part for path in options.data for part in ("--data", str(path))]
-    if (folder / CHECKPOINT).exists():
-        command.append("--resume")
-    print(f"{run.folder}: begun, log in {folder}.log", flush=True)
-    with Path(f"{folder}.log").open("a") as log:
-        threads = {"OMP_NUM_THREADS": str(max(1, options.threads // options.jobs))}
-        subprocess.run(command, env=os.environ | threads, stdout=log, stderr=subprocess.STDOUT, check=True)
-    return True
+class Study:
+    """The trainings that are still to be done, some side by side; each one's scores are kept as soon as it ends."""
 
+    def __init__(self, results: dict[str, Any], options: argparse.Namespace) -> None:
+        self._results, self._options, self._begun = results, options, time.monotonic()
+        self._lock, self._failed = threading.Lock(), threading.Event()
 
-def train_all(runs: list[Run], results: dict[str, Any], options: argparse.Namespace) -> None:
-    with ThreadPoolExecutor(options.jobs) as pool:
-        sizes = results["sizes"]
-        trained = {pool.submit(train, run, sizes[run.placement]["network"], options): run for run in runs}
+    def run(self, runs: list[Run]) -> None:
+        """Raises CalledProcessError when a training fails or is interrupted; none begins after that."""
+        missing = [run for run in runs if run.folder not in self._results["scores"]]
+        with ThreadPoolExecutor(self._options.jobs) as pool:
+            for _ in pool.map(self._one, missing):
+                pass
+
+    def _one(self, run: Run) -> None:
+        hours, spent = self._options.hours, time.monotonic() - self._begun
+        if self._failed.is_set() or (hours is not None and spent > hours * 3600):
+            print(f"{run.folder}: not begun; call again to go on", flush=True)
+            return
         try:
-            for future in as_completed(trained):
-                run = trained[future]
-                if not future.result():
-                    print(f"time is up before {run.folder}; call again to go on")
-                    continue
-                results["scores"][run.folder] = final_scores(options.out / run.folder)
-                keep(results, options.results)
-                print(f"{run.folder}: {results['scores'][run.folder]}", flush=True)
+            self._train(run)
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            self._failed.set()
             raise
+        with self._lock:
+            self._results["scores"][run.folder] = scores = final_scores(self._options.out / run.folder)
+            keep(self._results, self._options.results)
+        print(f"{run.folder}: {scores}", flush=True)
+
+    def _train(self, run: Run) -> None:
+        """In a process of its own, as `runir train` does it; goes on where it was interrupted."""
+        options, folder = self._options, self._options.out / run.folder
+        source = options.out / f"{run.folder}.toml"
+        network = self._results["sizes"][run.placement]["network"]
+        source.write_text(recipe(run, network, self._results["steps"]), "utf-8")
+        command = [sys.executable, "-m", "runir", "train", str(source), "--out", str(folder)]
+        command += [part for path in options.data for part in ("--data", str(path))]
+        if (folder / CHECKPOINT).exists():
+            command.append("--resume")
+        print(f"{run.folder}: begun, log in {folder}.log", flush=True)
+        with Path(f"{folder}.log").open("a") as log:
+            threads = {"OMP_NUM_THREADS": str(max(1, options.threads // options.jobs))}
+            subprocess.run(command, env=os.environ | threads, stdout=log, stderr=subprocess.STDOUT, check=True)
 
 
 def keep(results: dict[str, Any], path: Path) -> None:
     place(json.dumps(results, indent=1).encode() + b"\n", path, overwrite=True)
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, action="append", required=True)
     parser.add_argument("--held-out", type=Path, default=Path("recipes/held_out.txt"))
@@ -205,8 +214,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--jobs", type=int, default=2, help="trainings side by side, which share the threads")
     parser.add_argument("--results", type=Path, default=RESULTS)
-    options = parser.parse_args()
-    options.begun = time.monotonic()
+    options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     if not options.results.exists():
         if options.only:
@@ -216,9 +224,9 @@ def main() -> None:
     results = json.loads(options.results.read_text("utf-8"))
     if results["steps"] != options.steps:
         parser.error(f"{options.results}: was begun with --steps {results['steps']}")
-    shutil.copyfile(options.held_out, options.out / "held_out.txt")
+    (options.out / "held_out.txt").write_bytes(options.held_out.read_bytes())  # may be the same file
     wanted = [run for run in RUNS if not options.only or f"{run.task}.{run.seed}" in options.only]
-    train_all([run for run in wanted if run.folder not in results["scores"]], results, options)
+    Study(results, options).run(wanted)
 
 
 if __name__ == "__main__":

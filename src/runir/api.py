@@ -24,6 +24,7 @@ from runir.images.read import check_is_file
 from runir.inference import Restorer
 from runir.inference.engines import Precision
 from runir.inference.file import FileOptions, restore_file
+from runir.inference.foreign import CHECKPOINTS, SCRIPTED
 from runir.inference.restorer import as_picture, check_strength, mixed
 from runir.inspection import RAIN_NETWORK, Findings, inspect, plan
 from runir.inspection.files import inspect_file
@@ -69,10 +70,12 @@ def choose(task: str | None, model: str | None, look: Callable[[], Findings], fa
         fast: the smaller networks.
 
     Raises:
-        UsageError: an unknown task, a model of another task, or a model beside several tasks.
+        UsageError: an unknown task or model, a model of another task, or a model beside several tasks.
     """
     if fast and model is not None:
         raise UsageError(f"model {model!r} and fast: give one of the two")
+    if model is not None and Path(model).suffix.lower() not in (*CHECKPOINTS, SCRIPTED):
+        find_model(model)  # a mistyped name is told now; a checkpoint when it is opened
     if task is None:
         return Chosen((model or model_of("denoise", fast),))
     if task == AUTO:

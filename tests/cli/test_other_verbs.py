@@ -176,6 +176,17 @@ def test_looking_keeps_to_the_engine_and_the_processors_that_were_asked_for(
     assert "did you mean 'openvino'" in refused(capsys, "inspect", tmp_path / "in" / "a.png", "--engine", "openvion")
 
 
+def test_of_several_files_one_that_cannot_be_read_is_told_and_passed_over(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    files = [DATA / "house.webp", tmp_path / "bad.png", DATA / "flowers.webp"]
+    assert main(["inspect", *map(str, files), "--json"]) == 1
+    told = capsys.readouterr()
+    assert [json.loads(line)["input"] for line in told.out.splitlines()] == [str(files[0]), str(files[2])]
+    assert "bad.png" in told.err
+
+
 def test_train_refuses_wrong_usage(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     recipe = RECIPES / "cpu" / "run-t.denoise.toml"
     system = ("--allocator", "system", "--out", tmp_path / "out")

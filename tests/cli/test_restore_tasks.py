@@ -81,6 +81,15 @@ def test_several_tasks_take_light_beyond_white(tmp_path: Path) -> None:
     assert np.abs(result[410:] - scene[410:]).mean() < 0.05
 
 
+@pytest.mark.parametrize("words", [("--model", "run-x.photo"), ("--task", "foto")])
+def test_a_mistyped_name_is_told_before_a_result_in_the_way(
+    noisy: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, str]
+) -> None:
+    noisy.with_name("noisy.restored.png").write_bytes(b"")
+    assert run(noisy, *words) == 2
+    assert words[1] in capsys.readouterr().err
+
+
 def test_a_result_in_the_way_is_told_before_auto_looks(
     noisy: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

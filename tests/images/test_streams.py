@@ -246,6 +246,12 @@ def test_floats_of_another_scale_are_refused_with_the_scale(tmp_path: Path, whit
         reader.check_range()
 
 
+def test_floats_of_no_usual_scale_are_refused_without_a_guess(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.linspace(0, 1000, 10800, dtype=np.float32).reshape(90, 120))
+    with open_picture(tmp_path / "a.tif") as reader, pytest.raises(RunirError, match="bring them into that range"):
+        reader.check_range()
+
+
 def test_hdr_and_ordinary_floats_are_taken(tmp_path: Path) -> None:
     samples = np.random.default_rng(0).uniform(-0.1, 1.1, (90, 130, 3)).astype(np.float32)
     bright = samples.copy()

@@ -15,6 +15,7 @@ from runir.inference import Restorer
 from runir.inspection import RAIN_NETWORK, Findings, crop_boxes, inspect, inspect_parts, plan, plan_tasks
 from runir.inspection.crops import reduce_whole
 from runir.inspection.files import inspect_file
+from runir.inspection.findings import Blur, Darkness, Noise, Rain
 
 DATA = Path(__file__).parents[1] / "data"
 NAMES = sorted(p.stem for p in DATA.glob("*.webp"))
@@ -228,3 +229,34 @@ def test_the_judged_picture_is_not_changed() -> None:
 def test_what_is_no_picture_is_refused(wrong: NDArray[np.float32], says: str) -> None:
     with pytest.raises(UsageError, match=says):
         inspect(wrong)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_noise_in_the_dark_is_not_taken_for_blur(name: str) -> None:
+    tasks = plan_tasks(inspect(degraded(clean(name), "lowlight:exposure=0.08,shot=3e-3,jpeg=0,gamma=1,balance=0")))
+    assert tasks in (("denoise", "lowlight"), ("photo", "lowlight"))
+
+
+@pytest.mark.parametrize(
+    ("sigma", "faults", "expected"),
+    [
+        (7.0, "dark", ("denoise", "lowlight")),
+        (5.0, "dark", ("lowlight",)),
+        (7.0, "blurred", ("deblur",)),
+        (9.0, "blurred", ("denoise", "deblur")),
+        (7.0, "dark, blurred", ("denoise", "lowlight")),
+        (4.0, "dark, blurred", ("lowlight", "deblur")),
+        (7.0, "dark, rainy", ("lowlight", "derain")),
+        (7.0, "", ("denoise",)),
+    ],
+)
+def test_noise_is_removed_by_itself_only_where_no_other_task_does_it(
+    sigma: float, faults: str, expected: tuple[str, ...]
+) -> None:
+    findings = Findings(
+        Noise(1.0, 0.5, "", sigma, "white"),
+        Darkness(float("dark" in faults), 0.5, ""),
+        Blur(float("blurred" in faults), 0.5, ""),
+        Rain(float("rainy" in faults), 0.5, ""),
+    )
+    assert plan_tasks(findings) == expected

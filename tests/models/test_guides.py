@@ -141,6 +141,15 @@ def test_tiles_have_the_guides_of_the_whole_picture_but_for_little(first: int, t
     assert restorer.tile_count(*blurred.shape[:2]) > 1
 
 
+def test_a_note_says_when_no_shake_was_found(tmp_path: Path) -> None:
+    restorer = Restorer(exported(lively(), tmp_path))
+    blurred = convolve(PICTURE, draw_path(np.array([[0.0, 0.0], [3.0, 6.0]])))
+    for picture, expected in ((np.full((128, 128, 3), 0.5, np.float32), 1), (blurred, 0)):
+        notes: list[str] = []
+        restorer(picture, notes=notes)
+        assert [note.startswith("no path of a shake") for note in notes] == [True] * expected
+
+
 def test_a_region_gets_the_kernel_of_the_whole_picture(tmp_path: Path) -> None:
     restorer = Restorer(exported(lively(), tmp_path))
     blurred = np.tile(convolve(PICTURE, draw_path(np.array([[0.0, 0.0], [3.0, 6.0]]))), (3, 3, 1))

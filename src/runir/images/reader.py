@@ -185,7 +185,7 @@ class PictureReader:
             seen = means[..., -1] > 0 if self.info.alpha else np.ones(means.shape[:2], bool)
             values = finite(means[..., : self.info.channels])[0][seen]
             if values.size and np.median(values) > _TWICE_WHITE:
-                likely = next((white for white in _SCALES if values.max() <= 1.2 * white), None)
+                likely = next((white for white in _SCALES if white / 8 < values.max() <= 1.2 * white), None)
                 remedy = f"divide them by {likely} first" if likely else "bring them into that range first"
                 what = f"floating-point values around {np.median(values):.4g}, but 0 (black) to 1 (white) are expected"
                 raise UnfitError(what, remedy)

@@ -20,6 +20,7 @@ from runir.images.messages import line, reason
 from runir.weights import Model, ModelCard, find_model
 
 CHECKPOINTS = (".pth", ".ckpt", ".safetensors")
+SCRIPTED = ".pt"
 TILE, OVERLAP = 512, 32  # as runir's own; a larger tile where a network needs one
 FARTHEST = 1.0  # mean change of a tile that is still believed: these networks also brighten what is nearly black
 PROBE = 64  # pixels: sides of the picture that every network is tried on
@@ -114,7 +115,7 @@ def open_model(name: str) -> Model | ForeignModel:
     ending = Path(name).suffix.lower()
     if ending in CHECKPOINTS:
         return read_checkpoint(Path(name))
-    if ending == ".pt":
+    if ending == SCRIPTED:
         raise UsageError(line(Path(name), "may hold a program (TorchScript)", "save its weights as .safetensors"))
     return find_model(name)
 

@@ -155,7 +155,7 @@ class Restorer:
             progress: called with (tiles done, tiles in all): with 0 done once the whole picture was looked at (where
                 the model does that), then after each tile.
             notes: gets a line when tiles were kept as they were, since the network's result for them was not finite or
-                further from them than anything it was trained on.
+                further from them than anything it was trained on; and one when no blur was found to undo.
             cut: None: what `cutter` gives for this picture.
 
         Yields:
@@ -163,6 +163,8 @@ class Restorer:
         """
         plan = plan_tiles(source.height, source.width, self.card.tile, self.card.overlap)
         cut = cut or self.cutter(source)
+        if cut.note and notes is not None:
+            notes.append(cut.note)
         shared = self._shared(source, cut)
         done = kept = 0
         if progress is not None:

@@ -13,6 +13,7 @@ from runir.images.reduce import CLEAREST, PART, PARTS, REDUCED_SIDE
 from runir.inference.exposure import ExposureCurve, brighten
 
 Array = NDArray[np.float32]
+NOTHING_FOUND = "no path of a shake was found in the picture, so little was sharpened"
 CONTEXT = 64  # pixels around a tile that guides are made with: at their borders they ring (docs/design-notes.md)
 
 
@@ -33,6 +34,8 @@ class Cut(Protocol):
 
     context: int
     """Pixels that it wants to see on each side of a tile."""
+    note: str
+    """What was seen of the picture that its user should know; empty: nothing."""
 
     def __call__(self, part: NDArray[Any]) -> Array:
         """H x W x C, a tile and its context -> float32 (H - 2 context) x (W - 2 context) x inputs."""
@@ -53,21 +56,22 @@ def cutter(source: Glimpses, exposure: ExposureCurve | None, guides: int, thread
         from runir.deconvolution import GuideMaker, estimate_kernel  # megabytes that most models need not load
 
         parts = source.clearest(PART, PARTS, CLEAREST)
-        return _WithGuides(GuideMaker(estimate_kernel(parts, threads=threads), guides, threads))
+        kernel = estimate_kernel(parts, threads=threads)
+        return _WithGuides(GuideMaker(kernel, guides, threads), NOTHING_FOUND if kernel.max() == 1 else "")
     if exposure is not None:
         return _Brightened(exposure.coefficients(as_rgb(source.reduced(REDUCED_SIDE))))
     return _AsItIs()
 
 
 class _AsItIs:
-    context = 0
+    context, note = 0, ""
 
     def __call__(self, part: NDArray[Any]) -> Array:
         return as_rgb(to_float(part))
 
 
 class _Brightened:
-    context = 0
+    context, note = 0, ""
 
     def __init__(self, curve: Array) -> None:
         self._curve = curve
@@ -81,8 +85,8 @@ class _Brightened:
 class _WithGuides:
     context = CONTEXT
 
-    def __init__(self, maker: Callable[[Array], Array]) -> None:
-        self._maker = maker
+    def __init__(self, maker: Callable[[Array], Array], note: str) -> None:
+        self._maker, self.note = maker, note
 
     def __call__(self, part: NDArray[Any]) -> Array:
         seen = to_float(part)

@@ -15,6 +15,7 @@ from runir.inspection.findings import Findings
 NOISE_OF_DARKNESS = 6.0  # sigma in 8-bit levels that `lowlight` removes by itself: its training has up to 5
 NOISE_OF_BLUR = 8.0  # and that `deblur` does: its training has up to 7
 NOISE_OF_RAIN = 8.0  # what streaks look like: coarse, in light alone
+NOISE_FOR_EDGES = 5.0  # sigma that in the dark, where edges are low, hides whether they are sharp
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ def plan(findings: Findings) -> tuple[Step, ...]:
         steps.append(Step("denoise" if findings.noise.kind == "white" else "photo", f"noise: {findings.noise.text}"))
     if findings.darkness.found:
         steps.append(Step("lowlight", f"darkness: {findings.darkness.text}"))
-    if findings.blur.found:
+    if findings.blur.found and not _hides_edges(findings):
         steps.append(Step("deblur", f"blur: {findings.blur.text}"))
     if findings.rain.found:
         steps.append(Step("derain", f"rain: {findings.rain.text}"))
@@ -44,10 +45,12 @@ def plan_tasks(findings: Findings) -> tuple[str, ...]:
     return tuple(step.task for step in plan(findings))
 
 
+def _hides_edges(findings: Findings) -> bool:
+    return findings.darkness.found and findings.noise.found and findings.noise.sigma > NOISE_FOR_EDGES
+
+
 def _covered(findings: Findings) -> float:
     """Noise, in 8-bit levels, that another step removes anyway, or that is only seen because of another fault."""
-    return max(
-        NOISE_OF_DARKNESS * findings.darkness.found,
-        NOISE_OF_BLUR * findings.blur.found,
-        NOISE_OF_RAIN * findings.rain.found,
-    )
+    blurred = NOISE_OF_BLUR * findings.blur.found  # but of a dark picture, noise is brightened before it comes to that
+    removed = NOISE_OF_DARKNESS if findings.darkness.found else blurred
+    return max(removed, NOISE_OF_RAIN * findings.rain.found)

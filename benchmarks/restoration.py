@@ -16,7 +16,6 @@ import math
 import os
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,16 +72,16 @@ def needed(test: Test, size: str, input_psnr: float, larger: dict[Test, float]) 
     return input_psnr + test.must if test.gain else test.must
 
 
-def of_cards(models: dict[str, Model], anew: Sequence[str]) -> dict[Test, float]:
-    """What the cards of the larger models say, but for those whose scores are measured anew."""
-    kept = [model.card for name, model in models.items() if name.startswith("run-s.") and anew and name not in anew]
-    return {
-        test: score.psnr
-        for card in kept
-        for score in card.scores
-        for test in TESTS
-        if (test.task, test.data, test.protocol) == (card.task, score.data, score.protocol)
+def of_cards(models: dict[str, Model]) -> dict[Test, float]:
+    """What the cards of the larger models say: run-t's goals, where run-s is not scored in the same call."""
+    said = {
+        (model.card.task, score.data, score.protocol): score.psnr
+        for name, model in models.items()
+        if name.startswith("run-s.")
+        for score in model.card.scores
     }
+    keys = {test: (test.task, test.data, test.protocol) for test in TESTS}
+    return {test: said[key] for test, key in keys.items() if key in said}
 
 
 def guide_seconds(model: Model, threads: int, tiles: int, example: Path) -> tuple[float, float]:
@@ -135,7 +134,7 @@ def main() -> int:
     options = parser.parse_args()
     models: dict[str, Model] = {m.card.name: m for m in list_models(ROOT / "src" / "runir" / "weights")}
     print(f"{os.cpu_count()} cores, {options.threads} threads; given pairs, PSNR in dB")
-    missed, larger = 0, of_cards(models, options.only or ())
+    missed, larger = 0, of_cards(models)
     for size in SIZES:
         for task in dict.fromkeys(test.task for test in TESTS):
             name = f"{size}.{task}"

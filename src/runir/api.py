@@ -74,8 +74,7 @@ def choose(task: str | None, model: str | None, look: Callable[[], Findings], fa
     """
     if fast and model is not None:
         raise UsageError(f"model {model!r} and fast: give one of the two")
-    if model is not None and Path(model).suffix.lower() not in (*CHECKPOINTS, SCRIPTED):
-        find_model(model)  # a mistyped name is told now; a checkpoint when it is opened
+    of_model = None if model is None else _task_of(model)
     if task is None:
         return Chosen((model or model_of("denoise", fast),))
     if task == AUTO:
@@ -89,18 +88,16 @@ def choose(task: str | None, model: str | None, look: Callable[[], Findings], fa
     models = tuple(model_of(name, fast) for name in names)
     if model is None:
         return Chosen(models)
-    of_model = _task_of(model)
     if of_model is not None and [of_model] != names:
         raise UsageError(f"model {model!r} is for task {of_model!r}, not {task!r}; give one of the two")
     return Chosen((model,))
 
 
 def _task_of(model: str) -> str | None:
-    """The task of a shipped or exported model; None for a network of others, which says nothing of it."""
-    try:
-        return find_model(model).card.task
-    except UsageError:
-        return None
+    """The task of a shipped or exported model; None for a network of others, which says nothing of it, and which is
+    looked for when it is opened. Raises UsageError for an unknown name."""
+    of_others = Path(model).suffix.lower() in (*CHECKPOINTS, SCRIPTED)
+    return None if of_others else find_model(model).card.task
 
 
 State = tuple[str, int]

@@ -53,9 +53,11 @@ def tables(results: dict[str, Any]) -> str:
     for task in complete(results):
         spreads = [abs(v[0] - v[1]) for (t, _), v in found.items() if t == task and len(v) == 2]
         of_run = float(np.mean(found[task, "RUN"]))
-        seeds = f"two seeds; they differ by {np.mean(spreads):.3f} dB in the mean, {max(spreads):.3f} at most"
+        seeds = "one seed"
+        if spreads:
+            seeds = f"two seeds; they differ by {np.mean(spreads):.3f} dB in the mean, {max(spreads):.3f} at most"
         rows.append(
-            f"\n{task} ({seeds if spreads else 'one seed'}):\n\n"
+            f"\n{task} ({seeds}):\n\n"
             f"| placement | {' | '.join(f'`{level}`' for level in LEVELS[task])} | mean | against RUN |\n"
             f"|---|{'---|' * len(LEVELS[task])}---|---|\n"
         )
